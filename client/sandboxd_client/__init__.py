@@ -1,0 +1,73 @@
+"""The client of sandboxd: run code that a language model wrote in a sandbox, under a policy.
+
+    from sandboxd_client import Sandbox
+
+    with Sandbox() as sandbox:
+        print(sandbox.run_code("sum(range(10))").text)
+
+`AsyncSandbox` is the same for asyncio. What is not listed in `__all__` is private.
+"""
+
+from __future__ import annotations
+
+from ._async.sandbox import AsyncSandbox
+from ._sync.sandbox import Sandbox
+from .errors import (
+    ClientCode,
+    DaemonStartError,
+    FaultError,
+    InDoubtError,
+    NotStartedError,
+    RefusedError,
+    SandboxError,
+    SessionLostError,
+)
+from .info import FileInfo, FileList, Limits, PolicyInfo, Protection, SessionInfo
+from .results import (
+    Decision,
+    Evidence,
+    Execution,
+    ExecutionError,
+    FinalAnswer,
+    Finding,
+    Logs,
+    Outcome,
+    Result,
+    Usage,
+    Verdict,
+)
+
+__all__ = (
+    "AsyncSandbox",
+    "ClientCode",
+    "DaemonStartError",
+    "Decision",
+    "Evidence",
+    "Execution",
+    "ExecutionError",
+    "FaultError",
+    "FileInfo",
+    "FileList",
+    "FinalAnswer",
+    "Finding",
+    "InDoubtError",
+    "Limits",
+    "Logs",
+    "NotStartedError",
+    "Outcome",
+    "PolicyInfo",
+    "Protection",
+    "RefusedError",
+    "Result",
+    "Sandbox",
+    "SandboxError",
+    "SessionInfo",
+    "SessionLostError",
+    "Usage",
+    "Verdict",
+)
+
+# A traceback and a repr show the name that users import, not where it happens to live.
+for _name in __all__:
+    globals()[_name].__module__ = __name__
+del _name

@@ -1,0 +1,166 @@
+"""The files of a sandbox: streamed in pieces, with declared size and checked hash."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from typing import TYPE_CHECKING, Literal, overload
+
+from sandboxd_proto.v1 import sandbox_pb2 as pb
+
+from sandboxd_client import _decode
+from sandboxd_client._backend_async import in_thread
+from sandboxd_client._payload import Data, Payload
+from sandboxd_client._status import protocol_error, rpc_errors
+from sandboxd_client.errors import FaultError, RefusedError
+from sandboxd_client.info import FileInfo, FileList
+
+if TYPE_CHECKING:
+    from sandboxd_client._backend_async import Later
+
+    from .session import AsyncSession
+
+TRANSFER_SECONDS = 120.0
+
+
+class AsyncFiles:
+    """Reads and writes below the sandbox's work directory. Paths are relative to /work, or absolute below it.
+
+    Every method opens the sandbox when it is not open yet, and raises RefusedError (FILE_NOT_FOUND,
+    FILE_PATH_INVALID, FILE_NOT_REGULAR, FILE_TOO_LARGE, FILE_FAILED), SessionLostError or FaultError.
+    """
+
+    def __init__(self, session: Later[AsyncSession], request_seconds: float) -> None:
+        self._session = session
+        self._request_seconds = request_seconds
+
+    async def write(
+        self,
+        path: str,
+        data: Data,
+        *,
+        timeout: float = TRANSFER_SECONDS,  # noqa: ASYNC109
+    ) -> FileInfo:
+        """Write a file; it appears whole or not at all.
+
+        Args:
+            path: where to.
+            data: text (as UTF-8), bytes, or an open file, read from where it stands.
+            timeout: seconds for the whole transfer.
+        """
+        session = await self._session()
+        with await in_thread(functools.partial(Payload, data)) as payload, rpc_errors():
+            requests = payload.requests(session.opened.session_id, path)
+            response = await session.connection.sandbox.Upload(requests, timeout=timeout)
+        if response.file.size_bytes != payload.size_bytes:
+            raise protocol_error("The daemon kept another number of bytes than it was sent.")
+        return _decode.file_info(response.file)
+
+    @overload
+    async def read(
+        self,
+        path: str,
+        *,
+        format: Literal["text"] = "text",
+        timeout: float = TRANSFER_SECONDS,  # noqa: ASYNC109
+    ) -> str: ...
+
+    @overload
+    async def read(
+        self,
+        path: str,
+        *,
+        format: Literal["bytes"],
+        timeout: float = TRANSFER_SECONDS,  # noqa: ASYNC109
+    ) -> bytes: ...
+
+    async def read(
+        self,
+        path: str,
+        *,
+        format: Literal["text", "bytes"] = "text",  # noqa: A002 - the name that users know
+        timeout: float = TRANSFER_SECONDS,  # noqa: ASYNC109
+    ) -> str | bytes:
+        """Read a whole file.
+
+        Args:
+            path: which.
+            format: "text" decodes UTF-8, and raises UnicodeDecodeError for anything else, or "bytes".
+            timeout: seconds for the whole transfer.
+        """
+        session = await self._session()
+        request = pb.DownloadRequest(session_id=session.opened.session_id, path=path)
+        content = Content()
+        with rpc_errors():
+            async for part in session.connection.sandbox.Download(request, timeout=timeout):
+                content.add(part)
+        data = content.finish()
+        return data.decode() if format == "text" else data
+
+    async def list(self, path: str = ".") -> FileList:
+        """List a directory, not recursively."""
+        session = await self._session()
+        request = pb.ListFilesRequest(session_id=session.opened.session_id, path=path)
+        with rpc_errors():
+            response = await session.connection.sandbox.ListFiles(request, timeout=self._request_seconds)
+        entries = FileList(_decode.file_info(file) for file in response.files)
+        entries.truncated = response.truncated
+        return entries
+
+    async def stat(self, path: str) -> FileInfo:
+        """Tell size, kind and time of one path, without following links."""
+        session = await self._session()
+        request = pb.StatFileRequest(session_id=session.opened.session_id, path=path)
+        with rpc_errors():
+            response = await session.connection.sandbox.StatFile(request, timeout=self._request_seconds)
+        return _decode.file_info(response.file)
+
+    async def exists(self, path: str) -> bool:
+        """Say whether there is something at the path."""
+        try:
+            await self.stat(path)
+        except RefusedError as error:
+            if error.code == "FILE_NOT_FOUND":
+                return False
+            raise
+        return True
+
+    async def remove(self, path: str) -> None:
+        """Remove a file or an empty directory."""
+        session = await self._session()
+        request = pb.RemoveFileRequest(session_id=session.opened.session_id, path=path)
+        with rpc_errors():
+            await session.connection.sandbox.RemoveFile(request, timeout=self._request_seconds)
+
+
+class Content:
+    """The parts of one download, held to the size that was declared first."""
+
+    def __init__(self) -> None:
+        self._declared: int | None = None
+        self._data = bytearray()
+        self._sha256 = ""
+
+    def add(self, part: pb.DownloadResponse) -> None:
+        """Take the next part."""
+        kind = part.WhichOneof("part")
+        if kind == "file":
+            self._declared = part.file.size_bytes
+        elif kind == "sha256":
+            self._sha256 = part.sha256
+        elif kind == "chunk":
+            # A sandboxed program may still be writing: never hold more than was announced.
+            if self._declared is None or len(self._data) + len(part.chunk) > self._declared:
+                raise protocol_error("The daemon sent more of a file than it declared.")
+            self._data += part.chunk
+
+    def finish(self) -> bytes:
+        """Return the content once size and hash are right."""
+        data = bytes(self._data)
+        if len(data) != self._declared or hashlib.sha256(data).hexdigest() != self._sha256:
+            raise FaultError(
+                "FILE_HASH_MISMATCH",
+                "What arrived is not what was declared.",
+                remedy="Read it again; a program may have been writing to it.",
+            )
+        return data

@@ -1,0 +1,271 @@
+"""One execution on its way, at most once: it ends in a result or in one of three failure classes.
+
+Nothing here ever runs code a second time. When the stream breaks, the client attaches again and asks the
+daemon what it knows of the execution id:
+
+    no record     it was never started: NotStartedError (if the caller called it idempotent: sent once more)
+    running       go on collecting; events that were missed are sent again
+    finished      collect what is sent again, or take the result from the record
+    session lost  SessionLostError, with what the log knows
+    no answer     InDoubtError once the execution's own deadline, its grace and a margin are over
+
+"No record" is a proof because the daemon ends the older stream before it answers Attach, and records an
+execution before it starts it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sandboxd_proto.v1 import sandbox_pb2 as pb
+
+from sandboxd_client._backend_async import sleep
+from sandboxd_client._channel import Deadline, StreamBrokenError
+from sandboxd_client._gather import Gatherer, Piece, execution_from_log
+from sandboxd_client._status import error_from_info
+from sandboxd_client.errors import (
+    ClientCode,
+    InDoubtError,
+    NotStartedError,
+    SandboxError,
+    SessionLostError,
+    not_started,
+)
+
+if TYPE_CHECKING:
+    from sandboxd_client._backend_async import Teller
+    from sandboxd_client.results import Execution
+
+    from .session import AsyncSession
+
+ATTACH_SECONDS = 10.0
+"""How long one attempt to attach may take, and all of them for a session where nothing is under way."""
+GONE_SECONDS = 3.0
+"""How long nobody may listen at the address: a restarted daemon, which can tell us more, is back by then."""
+REPLAY_SECONDS = 2.0
+"""How long to wait for the events of an execution that is known to be over."""
+ABANDON_SECONDS = 1.0
+"""How long past its grace an interrupted execution may take to end."""
+
+PASSING = frozenset({"SESSION_BUSY", "DRAINING", ClientCode.DEADLINE_EXCEEDED})
+"""Refusals to attach that time may heal: the daemon has not yet noticed that the older stream broke."""
+
+
+class AsyncFlight:
+    """One execution from its sending to its end. Made anew for each, by whoever holds the session's turn."""
+
+    def __init__(
+        self,
+        session: AsyncSession,
+        execute: pb.Execute,
+        tell: Teller[Piece],
+        *,
+        bound_seconds: float,
+        idempotent: bool,
+    ) -> None:
+        self.told_badly = False
+        self._session = session
+        self._execute = execute
+        self._tell_caller = tell
+        self._deadline = Deadline(bound_seconds)
+        self._may_send = 2 if idempotent else 1
+        self._request_id = 0
+        self._gatherer = Gatherer(execute.execution_id)
+        self._record: pb.GetExecutionResponse | None = None  # once the daemon said that it is over
+        self._replayed = self._deadline
+
+    async def run(self) -> Execution:
+        """Send the code and collect what comes back.
+
+        Raises:
+            NotStartedError, InDoubtError, SessionLostError: see this module's text.
+        """
+        await self._attach_idle()
+        await self._send()
+        while True:
+            try:
+                event = await self._session.receive(self._replayed if self._record else self._deadline)
+            except TimeoutError:
+                return await self._overdue()
+            except StreamBrokenError as broken:
+                await self._recover(broken)
+                continue
+            execution = await self._take(event)
+            if execution is not None:
+                return execution
+
+    async def abandon(self) -> None:
+        """Interrupt the code and wait for its end, so that the session is free for the next."""
+        session = self._session
+        deadline = Deadline(session.opened.grace_seconds + ABANDON_SECONDS)
+        try:
+            await session.interrupt()
+            while not self._ends_here(await session.receive(deadline)):
+                pass
+        except (StreamBrokenError, TimeoutError):
+            await session.drop_stream()
+        except BaseException:
+            # A second Ctrl-C: what is left in the stream belongs to nobody.
+            await session.drop_stream()
+            raise
+
+    async def _attach_idle(self) -> None:
+        """Attach again when the stream broke between two executions: nothing is under way yet."""
+        if self._session.attached():
+            return
+        try:
+            await self._attach(self._deadline.at_most(ATTACH_SECONDS))
+        except SandboxError as error:
+            raise not_started(error) from error
+
+    async def _send(self) -> None:
+        self._may_send -= 1
+        self._request_id = await self._session.send(pb.SessionRequest(execute=self._execute))
+
+    async def _take(self, event: pb.SessionEvent) -> Execution | None:
+        """Take one event; return the execution when it was the last."""
+        kind = event.WhichOneof("event")
+        if kind == "closed":
+            raise await self._lost(self._session.closed_error(event.closed.reason))
+        if kind == "refused" and event.request_id == self._request_id:
+            error = error_from_info(event.refused.error, event.refused.retry_after_seconds)
+            raise not_started(error)
+        if event.execution_id != self._execute.execution_id:
+            return None  # left over from an execution that was abandoned
+        if kind == "result":
+            return await self._finish(event.result)
+        await self._tell(self._gatherer.add(event))
+        return None
+
+    def _ends_here(self, event: pb.SessionEvent) -> bool:
+        kind = event.WhichOneof("event")
+        own = event.execution_id == self._execute.execution_id
+        return kind == "closed" or (kind == "result" and own)
+
+    async def _finish(self, result: pb.Result, *, output_expired: bool = False) -> Execution:
+        execution, rest = self._gatherer.finish(result, output_expired=output_expired)
+        await self._tell(rest)
+        return execution
+
+    async def _tell(self, pieces: list[Piece]) -> None:
+        for piece in pieces:
+            try:
+                await self._tell_caller(piece)
+            except BaseException:
+                self.told_badly = True
+                raise
+
+    async def _recover(self, broken: StreamBrokenError) -> None:
+        """Attach again while the code is under way, and find out what became of it."""
+        session = self._session
+        if session.closing:
+            raise await self._lost(session.closed_error(""))
+        if isinstance(broken.error, SessionLostError):
+            raise await self._lost(broken.error)
+        while True:
+            try:
+                await self._attach(self._deadline)
+            except SessionLostError as error:
+                raise await self._lost(error) from error
+            except SandboxError as error:
+                raise self._in_doubt(error) from error
+            try:
+                return await self._reconcile()
+            except StreamBrokenError:
+                continue
+
+    async def _attach(self, deadline: Deadline) -> None:
+        """Attach again, until the deadline.
+
+        Raises:
+            SessionLostError: the session or its daemon is gone.
+            SandboxError: the deadline passed, or the daemon refused for a reason that does not pass.
+        """
+        session = self._session
+        pause = 0.02
+        heard = Deadline(GONE_SECONDS)
+        while True:
+            if session.ended():
+                raise session.lost_error()
+            try:
+                await session.attach(deadline.at_most(ATTACH_SECONDS))
+            except StreamBrokenError:
+                error: SandboxError = session.unreachable_error()
+            except SandboxError as refusal:
+                if refusal.code not in PASSING:
+                    raise
+                error = refusal
+            else:
+                return
+            if session.listening():
+                heard = Deadline(GONE_SECONDS)
+            elif heard.passed():
+                raise session.lost_error()
+            if deadline.passed():
+                raise error
+            await sleep(min(pause, deadline.remaining()))
+            pause = min(2 * pause, 1.0)
+
+    async def _reconcile(self) -> None:
+        """Ask what became of the execution, on a session that is attached again.
+
+        Raises:
+            NotStartedError: the daemon has no record of it.
+            StreamBrokenError: the connection failed again.
+        """
+        try:
+            record = await self._session.ask(self._execute.execution_id)
+        except SandboxError:
+            return  # no answer is no proof: go on collecting, up to the deadline
+        if record is not None:
+            if record.state == pb.EXECUTION_STATE_FINISHED:
+                self._record = record
+                self._replayed = self._deadline.at_most(REPLAY_SECONDS)
+        elif self._may_send:
+            await self._send()
+        else:
+            raise NotStartedError(
+                "EXECUTION_NOT_FOUND",
+                "The connection broke before the code reached the daemon: nothing ran.",
+                remedy="Run it again.",
+            )
+
+    async def _overdue(self) -> Execution:
+        """Nothing came in time: take the record, after one last question."""
+        session = self._session
+        record = self._record
+        if record is None:
+            await session.interrupt()
+            record = await self._ask_quietly()
+        if record is None or record.state != pb.EXECUTION_STATE_FINISHED:
+            await session.drop_stream()
+            raise self._in_doubt(None)
+        for event in record.events:
+            if not session.seen(event):
+                await self._tell(self._gatherer.add(event))
+        return await self._finish(record.result, output_expired=record.output_expired)
+
+    async def _ask_quietly(self) -> pb.GetExecutionResponse | None:
+        try:
+            return await self._session.ask(self._execute.execution_id)
+        except (StreamBrokenError, SandboxError):
+            return None
+
+    async def _lost(self, error: SessionLostError) -> SessionLostError:
+        """Add to the error what the log knows of this execution."""
+        if not (self._session.ended() or self._session.closing):
+            record = await self._ask_quietly()
+            if record is not None and record.state == pb.EXECUTION_STATE_FINISHED:
+                error.execution = execution_from_log(record)
+        return error
+
+    def _in_doubt(self, cause: SandboxError | None) -> InDoubtError:
+        error = InDoubtError(
+            cause.code if cause else ClientCode.DEADLINE_EXCEEDED,
+            f"It is not known what became of the execution: {cause.message}"
+            if cause
+            else "The execution's deadline, its grace and a margin are over, and no result came.",
+            remedy="Ask with get_execution(error.execution_id); do not run it again unless that is harmless.",
+        )
+        error.execution_id = self._execute.execution_id
+        return error

@@ -1,0 +1,322 @@
+"""The sandbox, as its user sees it."""
+
+from __future__ import annotations
+
+import functools
+import os
+import uuid
+from typing import TYPE_CHECKING
+
+from sandboxd_proto.v1 import sandbox_pb2 as pb
+
+from sandboxd_client import _decode, _embedded
+from sandboxd_client._backend_async import Callback, Connection, Turn, in_thread, tell
+from sandboxd_client._channel import Deadline, check_address
+from sandboxd_client._gather import Piece, execution_from_log
+from sandboxd_client._status import rpc_errors
+from sandboxd_client.errors import ClientCode, NotStartedError, RefusedError, SandboxError
+
+from .files import AsyncFiles
+from .flight import AsyncFlight
+from .session import AsyncSession
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+    from typing import Self
+
+    from sandboxd_client.info import Limits, PolicyInfo, Protection, SessionInfo
+    from sandboxd_client.results import Execution, Result, Verdict
+
+OPEN_SECONDS = 60.0
+REQUEST_SECONDS = 30.0
+MARGIN_SECONDS = 2.0
+"""What a call may take beyond deadline, grace and the daemon's own tolerance, for the way there and back."""
+
+
+class AsyncSandbox:
+    """A sandbox: one Python interpreter in a jail, under a policy, that keeps its variables between calls.
+
+    Nothing is opened by the constructor. It opens on entering `async with`, by `open` or `create`, or with
+    the first call. Without an address it uses SANDBOXD_ADDRESS, and without that a private daemon, which
+    all sandboxes of this process share, and which ends with the process.
+
+    One execution runs at a time: a second `run_code` meanwhile raises NotStartedError with SESSION_BUSY.
+    Everything else (files, check, interrupt, close) may be called while one runs: from any task of the loop
+    it was opened on, and for the synchronous class from any thread. After a fork the child needs a sandbox
+    of its own.
+
+    Args:
+        policy: the policy's name; "" is the daemon's default.
+        address: the daemon's, `unix:/path`.
+        limits: narrower limits than the policy's.
+        labels: for the operator's lists; no secrets.
+        lease_seconds: how long the session survives a lost connection; None is the daemon's default.
+        open_timeout: seconds for starting a private daemon and opening the session.
+        request_timeout: seconds for calls that run no code.
+    """
+
+    def __init__(
+        self,
+        policy: str = "default",
+        address: str | None = None,
+        *,
+        limits: Limits | None = None,
+        labels: Mapping[str, str] | None = None,
+        lease_seconds: float | None = None,
+        open_timeout: float = OPEN_SECONDS,
+        request_timeout: float = REQUEST_SECONDS,
+    ) -> None:
+        self._wanted = pb.Open(
+            policy=policy,
+            limits=_decode.wanted_limits(limits),
+            labels=dict(labels or {}),
+            lease_seconds=lease_seconds or 0.0,
+        )
+        self._wanted_address = address
+        self._open_seconds = open_timeout
+        self._request_seconds = request_timeout
+        # Mutable state: `_session` and `_address` are written under `_opening`, `_closed` by whoever takes
+        # `_closing`.
+        self._opening = Turn()
+        self._closing = Turn()
+        self._session: AsyncSession | None = None
+        self._address = ""
+        self._closed = False
+        self._pid = os.getpid()
+        self.files = AsyncFiles(self._ready, request_timeout)
+
+    @classmethod
+    async def create(cls, policy: str = "default", address: str | None = None, **options: object) -> Self:
+        """Make a sandbox and open it; takes what the constructor takes."""
+        sandbox = cls(policy, address, **options)  # type: ignore[arg-type]
+        return await sandbox.open()
+
+    async def __aenter__(self) -> Self:
+        return await self.open()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    def __repr__(self) -> str:
+        # The session id is a capability: never shown.
+        state = "closed" if self._closed else self.display_id if self._session else "not open"
+        return f"<{type(self).__name__} {state} policy={self._wanted.policy!r}>"
+
+    async def open(self) -> Self:
+        """Open the sandbox, unless it is open.
+
+        Raises:
+            NotStartedError: no daemon, or no room on it (DaemonStartError: a private one did not start).
+            RefusedError: an unknown policy, a limit above it, a protection that this host lacks.
+        """
+        await self._ready()
+        return self
+
+    async def close(self) -> None:
+        """End the sandbox: what runs is interrupted, variables and files go. Safe to call twice."""
+        if not await self._closing.take(0):
+            return
+        self._closed = True
+        if self._session is not None:
+            await self._session.aclose()
+
+    async def run_code(
+        self,
+        code: str,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109 - the daemon keeps it
+        on_stdout: Callback[str] | None = None,
+        on_stderr: Callback[str] | None = None,
+        on_result: Callback[Result] | None = None,
+        execution_id: str | None = None,
+        idempotent: bool = False,
+    ) -> Execution:
+        """Run code to its end, at most once, and return what came of it; a program that fails is a result.
+
+        It returns or raises within its deadline, its grace and a few seconds. When it is left early
+        (Ctrl-C, a cancelled task, an exception from a callback) the code is interrupted first.
+
+        Args:
+            code: Python source.
+            timeout: seconds; None or 0 is the policy's limit, which it may only narrow.
+            on_stdout: called with each piece of text as it is printed.
+            on_stderr: the same for standard error.
+            on_result: called with each displayed value.
+            execution_id: 8 to 64 characters of [A-Za-z0-9_-]; made up when not given. A repeat of the same id
+                and code is answered from the daemon's log.
+            idempotent: send the code once more when the connection broke and the daemon has no record of it.
+
+        Raises:
+            NotStartedError: nothing ran; safe to try again, also elsewhere.
+            InDoubtError: it may have run: ask with `get_execution`, never run it again unasked.
+            SessionLostError: variables and files are gone.
+        """
+        if timeout is not None and timeout < 0:
+            raise ValueError("timeout must not be negative")
+        session = await self._ready()
+        if not await session.turn.take(0):
+            raise NotStartedError(
+                "SESSION_BUSY",
+                "Another execution runs in this sandbox.",
+                remedy="Wait for it or open a second one.",
+            )
+        execute = pb.Execute(
+            execution_id=execution_id or uuid.uuid4().hex, code=code, timeout_seconds=timeout or 0.0
+        )
+        listeners = {"stdout": on_stdout, "stderr": on_stderr, "result": on_result}
+        flight = AsyncFlight(
+            session,
+            execute,
+            functools.partial(_tell, listeners),
+            bound_seconds=_bound_seconds(session.opened, timeout),
+            idempotent=idempotent,
+        )
+        session.running = execute.execution_id
+        try:
+            return await flight.run()
+        except BaseException as error:
+            # The caller is leaving, by Ctrl-C, a cancelled task or its own callback: nothing may run on
+            # unseen.
+            if flight.told_badly or not isinstance(error, SandboxError):
+                await flight.abandon()
+            raise
+        finally:
+            session.running = ""
+            session.turn.give()
+
+    async def interrupt(self) -> bool:
+        """Interrupt what runs, as Ctrl-C would; say whether something ran. `run_code` returns its outcome."""
+        return self._session is not None and await self._session.interrupt()
+
+    async def get_execution(self, execution_id: str) -> Execution | None:
+        """Ask what became of an execution; None while it runs. The way out of an InDoubtError, for 24 hours.
+
+        Raises:
+            RefusedError: EXECUTION_NOT_FOUND: the daemon has no record of it.
+        """
+        session = await self._ready()
+        request = pb.GetExecutionRequest(execution_id=execution_id)
+        with rpc_errors():
+            record = await session.connection.sandbox.GetExecution(request, timeout=self._request_seconds)
+        return execution_from_log(record) if record.state == pb.EXECUTION_STATE_FINISHED else None
+
+    async def check(self, code: str, policy: str | None = None) -> Verdict:
+        """Screen code without running it, under this sandbox's policy or another."""
+        session = await self._ready()
+        request = pb.CheckRequest(policy=self._wanted.policy if policy is None else policy, code=code)
+        with rpc_errors():
+            response = await session.connection.policy.Check(request, timeout=self._request_seconds)
+        return _decode.verdict(response.verdict)
+
+    async def policy_info(self, policy: str | None = None) -> PolicyInfo:
+        """Tell what this sandbox's policy, or another, really allows."""
+        session = await self._ready()
+        request = pb.GetPolicyRequest(policy=self._wanted.policy if policy is None else policy)
+        with rpc_errors():
+            response = await session.connection.policy.Get(request, timeout=self._request_seconds)
+        return _decode.policy_info(response)
+
+    @property
+    def address(self) -> str:
+        """Return the daemon's address."""
+        return self._opened_address()
+
+    @property
+    def info(self) -> SessionInfo:
+        """Return what the daemon said when it opened the session."""
+        return _decode.session_info(self._opened_session().opened)
+
+    @property
+    def session_id(self) -> str:
+        """Return the session's id: a capability, so keep it out of logs. `display_id` is for those."""
+        return self._opened_session().opened.session_id
+
+    @property
+    def display_id(self) -> str:
+        """Return the session's public id."""
+        return self._opened_session().opened.display_id
+
+    @property
+    def limits(self) -> Limits:
+        """Return the effective limits."""
+        return self.info.limits
+
+    @property
+    def protections(self) -> tuple[Protection, ...]:
+        """Return what protects this host from the sandbox, active or not."""
+        return self.info.protections
+
+    def _opened_session(self) -> AsyncSession:
+        if self._session is None:
+            raise RefusedError(
+                ClientCode.NOT_OPEN, "The sandbox is not open.", remedy="Use `with`, or call open()."
+            )
+        return self._session
+
+    def _opened_address(self) -> str:
+        self._opened_session()
+        return self._address
+
+    def _check_usable(self) -> None:
+        if self._pid != os.getpid():
+            raise NotStartedError(
+                ClientCode.FORKED,
+                "This sandbox belongs to the parent process.",
+                remedy="Open one in the child.",
+            )
+        if self._closed:
+            raise NotStartedError(ClientCode.CLOSED, "The sandbox is closed.", remedy="Open a new one.")
+
+    async def _ready(self) -> AsyncSession:
+        """Return the session, opened."""
+        self._check_usable()
+        if self._session is not None:
+            return self._session
+        if not await self._opening.take(self._open_seconds):
+            raise NotStartedError(ClientCode.DEADLINE_EXCEEDED, "The sandbox did not open in time.")
+        try:
+            if self._session is None:
+                self._session = await self._open_session()
+        finally:
+            self._opening.give()
+        if self._closed:
+            # Closed by another thread or task while it opened.
+            await self._session.aclose()
+            self._check_usable()
+        return self._session
+
+    async def _open_session(self) -> AsyncSession:
+        deadline = Deadline(self._open_seconds)
+        address = self._wanted_address or os.environ.get("SANDBOXD_ADDRESS")
+        if not address:
+            address = await in_thread(functools.partial(_embedded.start, deadline))
+        connection = Connection(check_address(address))
+        session = AsyncSession(connection, address)
+        try:
+            await session.open(self._wanted, deadline)
+        except BaseException:
+            await connection.aclose()
+            raise
+        self._address = address
+        return session
+
+
+async def _tell(listeners: Mapping[str, Callback[str] | Callback[Result] | None], piece: Piece) -> None:
+    """Hand a piece to the caller's function for it."""
+    kind, value = piece
+    listener = listeners[kind]
+    if listener is not None:
+        await tell(listener, value)  # type: ignore[arg-type]  # a piece's kind says its type
+
+
+def _bound_seconds(opened: pb.Opened, timeout: float | None) -> float:
+    """Return how long a call may take in all: the daemon keeps deadline + grace + max(5 %, 50 ms)."""
+    wall = opened.limits.wall_seconds
+    deadline = min(timeout, wall) if timeout and wall else timeout or wall
+    return deadline + opened.grace_seconds + max(0.05 * deadline, 0.05) + MARGIN_SECONDS

@@ -1,0 +1,169 @@
+"""Messages from the wire become values here. They are data: an unknown enum number has a name of its own."""
+
+from __future__ import annotations
+
+from sandboxd_proto.v1 import sandbox_pb2 as pb
+
+from .info import FileInfo, FileKind, Limits, PolicyInfo, Protection, SessionInfo
+from .results import (
+    Decision,
+    Evidence,
+    ExecutionError,
+    FinalAnswer,
+    Finding,
+    Outcome,
+    Result,
+    Usage,
+    Verdict,
+)
+
+_FILE_KINDS: dict[int, FileKind] = {pb.FILE_KIND_FILE: "file", pb.FILE_KIND_DIRECTORY: "directory"}
+_USAGE = (
+    "cpu_seconds",
+    "wall_seconds",
+    "memory_peak_bytes",
+    "pids_peak",
+    "disk_bytes",
+    "output_bytes",
+    "tool_calls",
+)
+_LIMITS = ("wall_seconds", "cpu_seconds", "memory_bytes", "disk_bytes", "output_bytes", "pids")
+
+
+def outcome(number: int) -> Outcome:
+    """Return the outcome's name."""
+    name = pb.Outcome.DESCRIPTOR.values_by_number.get(number)
+    known = name is not None and name.name.removeprefix("OUTCOME_") in Outcome.__members__
+    return Outcome[name.name.removeprefix("OUTCOME_")] if name is not None and known else Outcome.UNKNOWN
+
+
+def decision(number: int) -> Decision:
+    """Return the decision's name."""
+    name = pb.Decision.DESCRIPTOR.values_by_number.get(number)
+    known = name is not None and name.name.removeprefix("DECISION_") in Decision.__members__
+    return Decision[name.name.removeprefix("DECISION_")] if name is not None and known else Decision.UNKNOWN
+
+
+def usage(message: pb.Usage) -> Usage:
+    """Return the usage, None where the daemon measured nothing."""
+    figures = {name: getattr(message, name) for name in _USAGE if message.HasField(name)}  # type:
+    ignore[arg-type] return Usage(**figures, sources=dict(message.sources))
+
+
+def verdict(message: pb.Verdict) -> Verdict:
+    """Return the verdict."""
+    return Verdict(
+        decision=decision(message.decision),
+        findings=tuple(_finding(finding) for finding in message.findings),
+        truncated=message.truncated,
+        policy=message.policy,
+        policy_digest=message.policy_digest,
+        source_sha256=message.source_sha256,
+        python_version=message.python_version,
+        elapsed_seconds=message.elapsed_seconds,
+        imports=tuple(message.imports),
+    )
+
+
+def _finding(message: pb.Finding) -> Finding:
+    return Finding(
+        rule=message.rule,
+        rule_id=message.rule_id,
+        severity=message.severity,
+        message=message.message,
+        hint=message.hint,
+        symbol=message.symbol,
+        line=message.line,
+        column=message.column,
+        end_line=message.end_line,
+        end_column=message.end_column,
+    )
+
+
+def evidence(message: pb.OutcomeEvidence) -> Evidence:
+    """Return the evidence."""
+    return Evidence(code=message.code, source=message.source, detail=message.detail)
+
+
+def program_error(message: pb.Result) -> ExecutionError | None:
+    """Return the program's exception, if it had one."""
+    if not message.HasField("error"):
+        return None
+    error = message.error
+    return ExecutionError(
+        name=error.name, value=error.message, traceback=error.traceback, line=max(error.line, 0)
+    )
+
+
+def final_answer(message: pb.Result) -> FinalAnswer | None:
+    """Return the final answer, if the program gave one."""
+    if not message.HasField("final_answer"):
+        return None
+    return FinalAnswer(json=message.final_answer.json, text=message.final_answer.text)
+
+
+def display(message: pb.Display) -> Result:
+    """Return a displayed value."""
+    data = {
+        mime: item.raw if item.WhichOneof("data") == "raw" else item.text
+        for mime, item in message.data.items()
+    }
+    return Result(data=data, is_main_result=message.is_result, dropped_bytes=message.dropped_bytes)
+
+
+def limits(message: pb.Limits) -> Limits:
+    """Return limits, None where one is not set."""
+    return Limits(**{name: getattr(message, name) for name in _LIMITS if message.HasField(name)})  # type:
+    ignore[arg-type]
+
+
+def wanted_limits(wanted: Limits | None) -> pb.Limits:
+    """Return the message for wanted limits."""
+    if wanted is None:
+        return pb.Limits()
+    return pb.Limits(**{name: getattr(wanted, name) for name in _LIMITS if getattr(wanted, name) is not None})
+
+
+def session_info(message: pb.Opened) -> SessionInfo:
+    """Return what an opened session is, without the capability."""
+    return SessionInfo(
+        display_id=message.display_id,
+        policy=message.policy,
+        policy_digest=message.policy_digest,
+        limits=limits(message.limits),
+        grace_seconds=message.grace_seconds,
+        lease_seconds=message.lease_seconds,
+        protections=tuple(Protection(p.name, p.active, p.detail) for p in message.protections),
+        environment=message.environment,
+        python_version=message.python_version,
+        executor=message.executor,
+    )
+
+
+def file_info(message: pb.FileInfo) -> FileInfo:
+    """Return what a file is."""
+    return FileInfo(
+        path=message.path,
+        size_bytes=message.size_bytes,
+        kind=_FILE_KINDS.get(message.kind, "other"),
+        modified_at_seconds=message.modified_at_seconds,
+    )
+
+
+def policy_info(message: pb.GetPolicyResponse) -> PolicyInfo:
+    """Return what a policy allows."""
+    return PolicyInfo(
+        name=message.summary.name,
+        description=message.summary.description,
+        digest=message.summary.digest,
+        is_default=message.summary.is_default,
+        limits=limits(message.limits),
+        grace_seconds=message.grace_seconds,
+        allowed_imports=tuple(message.allowed_imports),
+        denied_builtins=tuple(message.denied_builtins),
+        environment=message.environment,
+        python_version=message.python_version,
+        packages=tuple(message.packages),
+        yaml=message.yaml,
+        screened=message.screened,
+    )

@@ -1,0 +1,98 @@
+"""Gathers the events of one execution into an `Execution`. No I/O; the caller hands on what `add` returns."""
+
+from __future__ import annotations
+
+import codecs
+from typing import TYPE_CHECKING, TypeAlias
+
+from . import _decode
+from .results import Execution, Logs, Result, Verdict
+
+if TYPE_CHECKING:
+    from sandboxd_proto.v1 import sandbox_pb2 as pb
+
+Piece: TypeAlias = tuple[str, "str | Result"]
+"""What a caller may be told at once: ("stdout" | "stderr", text) or ("result", value)."""
+
+
+class StreamText:
+    """One output stream as text: the wire may cut a character in two, and bytes may have been left out."""
+
+    def __init__(self) -> None:
+        self.pieces: list[str] = []
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._dropped_bytes = 0
+
+    def add(self, data: bytes, dropped_bytes: int) -> list[str]:
+        """Take a piece, with a marker before it where bytes were left out; return the new text."""
+        new = self._mark(dropped_bytes) if dropped_bytes else []
+        return self._keep([*new, self._decoder.decode(data)])
+
+    def finish(self, dropped_bytes: int) -> list[str]:
+        """End the stream: flush half a character, and mark what of the total was never marked."""
+        missing = dropped_bytes - self._dropped_bytes
+        return self._keep(self._mark(missing) if missing > 0 else [self._decoder.decode(b"", final=True)])
+
+    def _mark(self, dropped_bytes: int) -> list[str]:
+        self._dropped_bytes += dropped_bytes
+        rest = self._decoder.decode(b"", final=True)
+        self._decoder.reset()
+        return [rest, f"\n[sandboxd: {dropped_bytes} bytes of output left out]\n"]
+
+    def _keep(self, texts: list[str]) -> list[str]:
+        new = [text for text in texts if text]
+        self.pieces += new
+        return new
+
+
+class Gatherer:
+    """Takes the events of one execution in their order. One thread or task at a time."""
+
+    def __init__(self, execution_id: str) -> None:
+        self.execution_id = execution_id
+        self._streams = {"stdout": StreamText(), "stderr": StreamText()}
+        self._results: list[Result] = []
+        self._verdict: Verdict | None = None
+
+    def add(self, event: pb.SessionEvent) -> list[Piece]:
+        """Take one event that is not the last; return what to tell the caller."""
+        kind = event.WhichOneof("event") if kind == "stdout" or kind == "stderr":  # noqa: PLR1714 - two
+        comparisons narrow the type, a set does not
+            output = getattr(event, kind)
+            return [(kind, text) for text in self._streams[kind].add(output.data, output.dropped_bytes)]
+        if kind == "display":
+            self._results.append(_decode.display(event.display))
+            return [("result", self._results[-1])]
+        if kind == "verdict":
+            self._verdict = _decode.verdict(event.verdict)
+        return []
+
+    def finish(self, result: pb.Result, *, output_expired: bool = False) -> tuple[Execution, list[Piece]]:
+        """Take the last event; return the whole execution and what is left to tell the caller."""
+        stdout, stderr = self._streams["stdout"], self._streams["stderr"]
+        rest: list[Piece] = [("stdout", text) for text in stdout.finish(result.stdout_dropped_bytes)]
+        rest += [("stderr", text) for text in stderr.finish(result.stderr_dropped_bytes)]
+        execution = Execution(
+            execution_id=self.execution_id,
+            outcome=_decode.outcome(result.outcome),
+            evidence=_decode.evidence(result.evidence),
+            text=result.text if result.HasField("text") else None,
+            results=self._results,
+            logs=Logs(stdout=stdout.pieces, stderr=stderr.pieces),
+            error=_decode.program_error(result),
+            usage=_decode.usage(result.usage),
+            verdict=self._verdict,
+            final_answer=_decode.final_answer(result),
+            limits_hit=tuple(result.limits_hit),
+            variables_lost=result.variables_lost,
+            output_expired=output_expired,
+        )
+        return execution, rest
+
+
+def execution_from_log(response: pb.GetExecutionResponse) -> Execution:
+    """Build an execution from GetExecution alone."""
+    gatherer = Gatherer(response.execution_id)
+    for event in response.events:
+        gatherer.add(event)
+    return gatherer.finish(response.result, output_expired=response.output_expired)[0]

@@ -1,0 +1,85 @@
+"""What a sandbox is and what its policy allows. Frozen values, no I/O."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+FileKind: TypeAlias = Literal["file", "directory", "other"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Limits of a session: wanted ones may only narrow the policy's; None leaves one as the policy has it."""
+
+    wall_seconds: float | None = None
+    cpu_seconds: float | None = None
+    memory_bytes: int | None = None
+    disk_bytes: int | None = None
+    output_bytes: int | None = None
+    pids: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Protection:
+    """One control of the sandbox: whether it is active on this host, and why not."""
+
+    name: str
+    active: bool
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionInfo:
+    """What the daemon said when the session was opened. `display_id` is safe to log."""
+
+    display_id: str
+    policy: str
+    policy_digest: str
+    limits: Limits
+    grace_seconds: float
+    lease_seconds: float
+    protections: tuple[Protection, ...]
+    environment: str
+    python_version: str
+    executor: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileInfo:
+    """A file below the sandbox's work directory. The path is a claim: never open it on this side."""
+
+    path: str
+    size_bytes: int
+    kind: FileKind
+    modified_at_seconds: float
+
+    @property
+    def name(self) -> str:
+        """Return the last part of the path."""
+        return self.path.rpartition("/")[2]
+
+
+class FileList(list[FileInfo]):
+    """The entries of a directory; `truncated` says that it has more than the daemon lists."""
+
+    truncated: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyInfo:
+    """What a policy really allows, as the daemon enforces it; `packages` are "name==version"."""
+
+    name: str
+    description: str
+    digest: str
+    is_default: bool
+    limits: Limits
+    grace_seconds: float
+    allowed_imports: tuple[str, ...]
+    denied_builtins: tuple[str, ...]
+    environment: str
+    python_version: str
+    packages: tuple[str, ...]
+    yaml: str
+    screened: bool

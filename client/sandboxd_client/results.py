@@ -1,0 +1,247 @@
+"""What `run_code` and `check` return. Frozen values, no I/O.
+
+Facts and claims: outcome, evidence and usage are what the daemon measured itself. Text, results, logs,
+error and final answer are what the sandboxed program said: show them, never evaluate them, and never put a
+result's HTML into a page or a notebook unescaped (so no class here renders itself).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+MIME_TEXT = "text/plain"
+MIME_HTML = "text/html"
+MIME_MARKDOWN = "text/markdown"
+MIME_LATEX = "text/latex"
+MIME_SVG = "image/svg+xml"
+MIME_PNG = "image/png"
+MIME_JPEG = "image/jpeg"
+MIME_JSON = "application/json"
+
+
+class Outcome(StrEnum):
+    """How an execution ended: exactly one, in every tier."""
+
+    OK = "ok"
+    ERROR = "error"
+    DENIED = "denied"
+    TIMEOUT_WALL = "timeout_wall"
+    TIMEOUT_CPU = "timeout_cpu"
+    OOM = "oom"
+    OUTPUT_LIMIT = "output_limit"
+    CANCELLED = "cancelled"
+    KILLED = "killed"
+    CRASHED = "crashed"
+    INFRASTRUCTURE = "infrastructure"
+    UNKNOWN = "unknown"  # of a newer daemon, that this client does not know
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Who saw the outcome, and what: `code` is the rule id, signal name, actor or error code it has."""
+
+    code: str = ""
+    source: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What one execution used. What was not measured is None; `sources` says where a figure is from."""
+
+    cpu_seconds: float | None = None
+    wall_seconds: float | None = None
+    memory_peak_bytes: int | None = None
+    pids_peak: int | None = None
+    disk_bytes: int | None = None
+    output_bytes: int | None = None
+    tool_calls: int | None = None
+    sources: dict[str, str] = field(default_factory=dict)
+
+
+class Decision(StrEnum):
+    """What the screen says."""
+
+    ALLOW = "allow"
+    WARN = "warn"
+    DENY = "deny"
+    ROUTE = "route"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One rule that matched: where, why, and what to do. Lines and columns are 1-based code points."""
+
+    rule: str
+    rule_id: str
+    severity: str
+    message: str
+    hint: str = ""
+    symbol: str = ""
+    line: int = 0
+    column: int = 0
+    end_line: int = 0
+    end_column: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The screen's answer for one source text under one policy; findings come worst first."""
+
+    decision: Decision
+    findings: tuple[Finding, ...] = ()
+    truncated: bool = False
+    policy: str = ""
+    policy_digest: str = ""
+    source_sha256: str = ""
+    python_version: str = ""
+    elapsed_seconds: float = 0.0
+    imports: tuple[str, ...] = ()
+
+    @property
+    def allowed(self) -> bool:
+        """Say whether the code may run: any decision but an allowing one is a no."""
+        return self.decision in {Decision.ALLOW, Decision.WARN, Decision.ROUTE}
+
+
+@dataclass(frozen=True, slots=True)
+class Logs:
+    """What was printed, in pieces as they arrived; joined they are the whole output."""
+
+    stdout: list[str] = field(default_factory=list)
+    stderr: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionError:
+    """The program's own exception, as the program tells it; `line` is 0 where it is unknown."""
+
+    name: str
+    value: str
+    traceback: str
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FinalAnswer:
+    """What the program passed to `final_answer`: JSON where it is plain data (else ""), and its repr."""
+
+    json: str
+    text: str
+
+    @property
+    def value(self) -> Any:
+        """Return the plain data, or the repr where there is none."""
+        return _parse_json(self.json) if self.json else self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One displayed value by Jupyter's conventions: mime type -> text, or bytes for binary types."""
+
+    data: dict[str, str | bytes]
+    is_main_result: bool = False
+    dropped_bytes: int = 0
+
+    def formats(self) -> tuple[str, ...]:
+        """List the mime types."""
+        return tuple(self.data)
+
+    @property
+    def text(self) -> str | None:
+        """Return the plain text."""
+        return self._text(MIME_TEXT)
+
+    @property
+    def html(self) -> str | None:
+        """Return the HTML: a stranger's, so escape it or sandbox it where it is shown."""
+        return self._text(MIME_HTML)
+
+    @property
+    def markdown(self) -> str | None:
+        """Return the Markdown."""
+        return self._text(MIME_MARKDOWN)
+
+    @property
+    def latex(self) -> str | None:
+        """Return the LaTeX."""
+        return self._text(MIME_LATEX)
+
+    @property
+    def svg(self) -> str | None:
+        """Return the SVG: a stranger's, and it may hold scripts."""
+        return self._text(MIME_SVG)
+
+    @property
+    def png(self) -> bytes | None:
+        """Return the PNG's bytes."""
+        return self._bytes(MIME_PNG)
+
+    @property
+    def jpeg(self) -> bytes | None:
+        """Return the JPEG's bytes."""
+        return self._bytes(MIME_JPEG)
+
+    @property
+    def json(self) -> Any:
+        """Return the parsed JSON, or None where there is none that parses."""
+        text = self._text(MIME_JSON)
+        return None if text is None else _parse_json(text)
+
+    def _text(self, mime: str) -> str | None:
+        value = self.data.get(mime)
+        return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+
+    def _bytes(self, mime: str) -> bytes | None:
+        value = self.data.get(mime)
+        return value if isinstance(value, bytes) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """One execution, from its verdict to its usage.
+
+    `text` is the repr of the last expression's value, or None. `output_expired` says that outcome and usage
+    come from the daemon's log and that output and results were no longer kept.
+    """
+
+    execution_id: str
+    outcome: Outcome
+    evidence: Evidence = field(default_factory=Evidence)
+    text: str | None = None
+    results: list[Result] = field(default_factory=list)
+    logs: Logs = field(default_factory=Logs)
+    error: ExecutionError | None = None
+    usage: Usage = field(default_factory=Usage)
+    verdict: Verdict | None = None
+    final_answer: FinalAnswer | None = None
+    limits_hit: tuple[str, ...] = ()
+    variables_lost: bool = False
+    output_expired: bool = False
+
+    @property
+    def ok(self) -> bool:
+        """Say whether the program ran to its end without an exception."""
+        return self.outcome is Outcome.OK
+
+    @property
+    def stdout(self) -> str:
+        """Return the whole standard output."""
+        return "".join(self.logs.stdout)
+
+    @property
+    def stderr(self) -> str:
+        """Return the whole standard error."""
+        return "".join(self.logs.stderr)
+
+
+def _parse_json(text: str) -> Any:
+    """Parse a claim: what is too deep, too long a number or no JSON is None."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None

@@ -1,0 +1,1 @@
+"""The wire contract `sandboxd.v1` and its generated code."""

@@ -1,0 +1,172 @@
+"""The values that cross the parts: outcomes, usage, verdicts, protections, execution events. Frozen, and no I/O.
+
+What the daemon measured itself is fact (`Usage`, `Outcome` with its `Evidence`). What a guest says is a claim and has a
+type of its own (`ProgramError`, `Display`, `FinalAnswer`): bounded, never evaluated, never logged raw.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypeAlias
+
+
+class Outcome(StrEnum):
+    """How an execution ended: exactly one, in every tier."""
+
+    OK = "ok"
+    ERROR = "error"
+    DENIED = "denied"
+    TIMEOUT_WALL = "timeout_wall"
+    TIMEOUT_CPU = "timeout_cpu"
+    OOM = "oom"
+    OUTPUT_LIMIT = "output_limit"
+    CANCELLED = "cancelled"
+    KILLED = "killed"
+    CRASHED = "crashed"
+    INFRASTRUCTURE = "infrastructure"
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Who saw the outcome, and what: `code` is the rule id, signal name, actor or error code the outcome has."""
+
+    source: str = ""
+    code: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What one execution used. What was not measured is None, never 0."""
+
+    cpu_seconds: float | None = None
+    wall_seconds: float | None = None
+    memory_peak_bytes: int | None = None
+    pids_peak: int | None = None
+    disk_bytes: int | None = None
+    output_bytes: int | None = None
+    tool_calls: int | None = None
+    sources: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Effective limits of a session. Times in seconds, sizes in bytes."""
+
+    wall_seconds: float
+    grace_seconds: float
+    cpu_seconds: float
+    memory_bytes: int
+    disk_bytes: int
+    output_bytes: int
+    pids: int
+    files: int = 16384  # inodes of /work and /tmp together
+    memory_enforce: str = "per_process"  # or "total": needs a cgroup
+
+
+@dataclass(frozen=True, slots=True)
+class Protection:
+    """One control of a tier: whether it is active on this host, and why not."""
+
+    name: str
+    active: bool
+    detail: str = ""
+
+
+class Decision(StrEnum):
+    """What the screen says."""
+
+    ALLOW = "allow"
+    WARN = "warn"
+    DENY = "deny"
+    ROUTE = "route"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One rule that matched: where, why, and what the author can do. Lines and columns are 1-based code points."""
+
+    rule: str
+    rule_id: str
+    severity: str
+    message: str
+    hint: str = ""
+    symbol: str = ""
+    line: int = 0
+    column: int = 0
+    end_line: int = 0
+    end_column: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The screen's answer for one source text under one policy."""
+
+    decision: Decision
+    findings: tuple[Finding, ...] = ()
+    truncated: bool = False
+    policy: str = ""
+    policy_digest: str = ""
+    source_sha256: str = ""
+    python_version: str = ""
+    elapsed_seconds: float = 0.0
+    imports: tuple[str, ...] = ()
+
+
+# ---- what an execution emits, in order ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A piece of stdout or stderr; `dropped_bytes` were left out before it (head and tail are kept)."""
+
+    stream: str  # "stdout" or "stderr"
+    data: bytes
+    dropped_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Display:
+    """A guest's display by Jupyter conventions: mime type -> text, or bytes for binary types. A claim."""
+
+    data: dict[str, str | bytes]
+    is_result: bool = False
+    dropped_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramError:
+    """The program's own exception, as the guest tells it. A claim."""
+
+    name: str
+    message: str
+    traceback: str
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FinalAnswer:
+    """What the program passed to `final_answer`: JSON where it is plain data, and its repr. A claim."""
+
+    json: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The end of one execution."""
+
+    outcome: Outcome
+    evidence: Evidence = field(default_factory=Evidence)
+    text: str | None = None
+    error: ProgramError | None = None
+    usage: Usage = field(default_factory=Usage)
+    limits_hit: tuple[str, ...] = ()
+    final_answer: FinalAnswer | None = None
+    stdout_dropped_bytes: int = 0
+    stderr_dropped_bytes: int = 0
+    variables_lost: bool = False
+
+
+ExecutionEvent: TypeAlias = Verdict | Output | Display | Result

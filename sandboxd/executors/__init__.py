@@ -1,0 +1,1 @@
+"""Executors: the one vocabulary in which the daemon speaks of an isolation tier."""

@@ -1,0 +1,117 @@
+"""What every isolation tier can do, and what the daemon may ask of it.
+
+`Executor` opens boxes; a `Box` is one sandbox with one interpreter that keeps its variables between executions.
+Implementations: `sandboxd.executors.process` (the native jail, through the launcher).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from sandboxd.events import Display, Limits, Output, Protection, Result
+
+Sink = Callable[[Output | Display], None]
+"""Takes what an execution emits, at once and without blocking. It must not raise."""
+
+
+@dataclass(frozen=True, slots=True)
+class BoxSpec:
+    """What a box is to be. `display_id` is the session's public id; it names the cgroup."""
+
+    display_id: str
+    environment: str
+    limits: Limits
+    require: tuple[str, ...] = ()  # protections without which the open fails
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One execution. `deadline_seconds` counts from the start; the grace comes from the box's limits."""
+
+    execution_id: str
+    code: str
+    deadline_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class FileStat:
+    """A file below /work, as the box's own kernel view tells it. `kind` is file, directory or other."""
+
+    path: str
+    size_bytes: int
+    kind: str
+    modified_at_seconds: float
+
+
+class Box(Protocol):
+    """One open sandbox. All methods run on the event loop that opened it; one execute at a time."""
+
+    protections: tuple[Protection, ...]
+    python_version: str
+
+    async def execute(self, job: Job, sink: Sink) -> Result:
+        """Run one job to its end; never raises for what the program does. `Result` holds outcome and usage."""
+
+    def cancel(self, code: str) -> None:
+        """Interrupt the running job, kill it after the grace. `code` is the actor: client, operator, lease…"""
+
+    def on_lost(self, callback: Callable[[str], None]) -> None:
+        """Call back once, with a reason, when the box is gone without having been closed."""
+
+    async def open_file(self, path: str, mode: str) -> tuple[int, FileStat]:
+        """Open a regular file below /work: mode "r", or "w" for a new temporary that `commit_file` puts in place.
+
+        Returns a descriptor that the caller owns, and what fstat said.
+
+        Raises:
+            SandboxdError: FILE_NOT_FOUND, FILE_PATH_INVALID, FILE_NOT_REGULAR, FILE_FAILED.
+        """
+
+    async def commit_file(self, path: str, *, keep: bool) -> FileStat | None:
+        """Rename the temporary of `open_file(path, "w")` onto `path`, or with keep=False remove it."""
+
+    async def list_files(self, path: str) -> tuple[list[FileStat], bool]:
+        """List a directory (not recursively, 10,000 entries at most); the flag says "truncated"."""
+
+    async def stat_file(self, path: str) -> FileStat:
+        """Stat one path without following links."""
+
+    async def remove_file(self, path: str) -> None:
+        """Remove a file or an empty directory."""
+
+    async def close(self) -> None:
+        """End the box's whole tree and wait until nothing of it is left. Idempotent."""
+
+
+class Executor(Protocol):
+    """One isolation tier on this host."""
+
+    name: str
+
+    async def start(self) -> None:
+        """Bring the tier up. Raises StartError naming what is missing and the remedy."""
+
+    async def open(self, spec: BoxSpec) -> Box:
+        """Open a box.
+
+        Raises:
+            SandboxdError: PROTECTION_MISSING, ENVIRONMENT_NOT_FOUND, ENVIRONMENT_FAILED, JAIL_FAILED,
+                EXECUTOR_UNAVAILABLE.
+        """
+
+    def environments(self) -> dict[str, EnvironmentInfo]:
+        """The environments that boxes can be opened with, by name."""
+
+    async def close(self) -> None:
+        """Close every box and stop the tier."""
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentInfo:
+    """An interpreter with its installed packages ("name==version")."""
+
+    name: str
+    python_version: str
+    packages: tuple[str, ...]

@@ -1,0 +1,231 @@
+"""The front's end of one guest: frames on the control socket, bytes on two pipes. All of it hostile until parsed.
+
+Nothing is unpickled or evaluated; every read is bounded; a frame that breaks the form ends the guest, not the daemon.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import json
+import os
+import socket
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sandboxd.events import Display, FinalAnswer, ProgramError
+
+MAX_FRAME_BYTES = 16 << 20
+MAX_DISPLAY_BYTES = 16 << 20  # an execution; the guest keeps to less by itself
+MAX_TEXT = 1 << 20
+READ_BYTES = 65536
+# At the end of an execution what is already in the pipes belongs to it; a child that goes on writing must not hold us.
+DRAIN_ROUNDS = 32
+_LENGTH = struct.Struct(">I")
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a guest says of a finished cell."""
+
+    ok: bool
+    text: str | None
+    error: ProgramError | None
+    final: FinalAnswer | None
+
+
+class GuestLink:
+    """One guest's three descriptors on the event loop.
+
+    Args:
+        fds: control socket, stdout pipe, stderr pipe; owned from here on.
+        on_violation: called when the guest breaks the protocol.
+    """
+
+    def __init__(self, fds: list[int], on_violation: Callable[[], None]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._control = socket.socket(fileno=fds[0])
+        self._control.setblocking(False)
+        self._pipes = {"stdout": fds[1], "stderr": fds[2]}
+        for fd in self._pipes.values():
+            os.set_blocking(fd, False)
+        self._buffer = bytearray()
+        self._pending = b""
+        self._on_violation = on_violation
+        self._running = ""
+        self._display_left = 0
+        self._on_output: Callable[[str, bytes], None] = lambda *_: None
+        self._on_display: Callable[[Display], None] = lambda _: None
+        self._finished: asyncio.Future[Claim | None] | None = None
+
+    def run(
+        self,
+        execution_id: str,
+        code: str,
+        on_output: Callable[[str, bytes], None],
+        on_display: Callable[[Display], None],
+    ) -> asyncio.Future[Claim | None]:
+        """Send a cell; the future yields the guest's claim, or None once `abandon` was called."""
+        self._running = execution_id
+        self._on_output, self._on_display = on_output, on_display
+        self._display_left = MAX_DISPLAY_BYTES
+        self._finished = self._loop.create_future()
+        self._loop.add_reader(self._control, self._control_readable)
+        for stream, fd in self._pipes.items():
+            self._loop.add_reader(fd, self._pipe_readable, stream, fd)
+        body = json.dumps({"op": "run", "id": execution_id, "code": code, "filename": f"<{execution_id}>"}).encode()
+        self._write(_LENGTH.pack(len(body)) + body)
+        return self._finished
+
+    def _write(self, data: bytes) -> None:
+        try:
+            sent = self._control.send(data, socket.MSG_NOSIGNAL)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            return  # dead: its death is reported by the launcher
+        self._pending = data[sent:]
+        if self._pending:
+            self._loop.add_writer(self._control, self._writable)
+
+    def _writable(self) -> None:
+        self._loop.remove_writer(self._control)
+        self._write(self._pending)
+
+    # ---- hearing --------------------------------------------------------------------------------------------
+
+    def _pipe_readable(self, stream: str, fd: int) -> bool:
+        try:
+            data = os.read(fd, READ_BYTES)
+        except BlockingIOError:
+            return False
+        if not data:
+            self._loop.remove_reader(fd)
+            return False
+        self._on_output(stream, data)
+        return True
+
+    def drain(self) -> None:
+        """Read what is in the pipes now, within bounds."""
+        for stream, fd in self._pipes.items():
+            for _ in range(DRAIN_ROUNDS):
+                if not self._pipe_readable(stream, fd):
+                    break
+
+    def _control_readable(self) -> None:
+        try:
+            data = self._control.recv(READ_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._loop.remove_reader(self._control)
+            return
+        self._buffer += data
+        try:
+            while (frame := self._next_frame()) is not None:
+                self._on_frame(frame)
+        except (ValueError, TypeError, KeyError, RecursionError, binascii.Error):
+            self._buffer.clear()
+            self._loop.remove_reader(self._control)
+            self._on_violation()
+
+    def _next_frame(self) -> dict[str, Any] | None:
+        if len(self._buffer) < _LENGTH.size:
+            return None
+        (length,) = _LENGTH.unpack_from(self._buffer)
+        if length > MAX_FRAME_BYTES:
+            raise ValueError("frame too long")
+        if len(self._buffer) < _LENGTH.size + length:
+            return None
+        body = bytes(self._buffer[_LENGTH.size : _LENGTH.size + length])
+        del self._buffer[: _LENGTH.size + length]
+        frame = json.loads(body)
+        if not isinstance(frame, dict):
+            raise TypeError("frame is no object")
+        return frame
+
+    def _on_frame(self, frame: dict[str, Any]) -> None:
+        if frame.get("id") != self._running or self._finished is None:
+            return  # "ready", or an echo of an execution that is over
+        if frame["op"] == "display":
+            self._take_display(frame)
+        elif frame["op"] == "result" and not self._finished.done():
+            self._finished.set_result(_claim(frame))
+
+    def _take_display(self, frame: dict[str, Any]) -> None:
+        display = _display(frame)
+        size = sum(len(value) for value in display.data.values())
+        if size > self._display_left:
+            display = Display({}, display.is_result, display.dropped_bytes + size)
+        else:
+            self._display_left -= size
+        self._on_display(display)
+
+    # ---- ending ---------------------------------------------------------------------------------------------
+
+    def rest(self) -> None:
+        """Stop reading until the next cell: what background threads print waits in the pipes."""
+        self._running = ""
+        for fd in self._pipes.values():
+            self._loop.remove_reader(fd)
+
+    def abandon(self) -> None:
+        """The guest is dead: end the wait."""
+        if self._finished is not None and not self._finished.done():
+            self._finished.set_result(None)
+
+    def close(self) -> None:
+        """Close the descriptors. Idempotent."""
+        self.abandon()
+        if self._control.fileno() < 0:
+            return
+        self._loop.remove_reader(self._control)
+        self._loop.remove_writer(self._control)
+        self._control.close()
+        for fd in self._pipes.values():
+            self._loop.remove_reader(fd)
+            os.close(fd)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("not a string")
+    # Lone surrogates are legal in JSON and illegal on the wire.
+    return value[:MAX_TEXT].encode("utf-8", "replace").decode("utf-8")
+
+
+def _claim(frame: dict[str, Any]) -> Claim:
+    error, final = frame.get("error"), frame.get("final")
+    return Claim(
+        ok=frame["ok"] is True,
+        text=None if frame.get("text") is None else _text(frame["text"]),
+        error=None if error is None else _error(error),
+        final=None if final is None else FinalAnswer(_text(final["json"]), _text(final["text"])),
+    )
+
+
+def _error(raw: dict[str, Any]) -> ProgramError:
+    line = raw.get("line")
+    safe_line = line if isinstance(line, int) and 0 <= line < 2**31 else 0
+    return ProgramError(_text(raw["name"])[:128], _text(raw["message"]), _text(raw["traceback"]), safe_line)
+
+
+def _display(frame: dict[str, Any]) -> Display:
+    encoded = set(frame.get("base64", ()))
+    data: dict[str, str | bytes] = {}
+    for mime, value in list(frame["data"].items())[:32]:
+        key = _text(mime)[:128]
+        data[key] = base64.b64decode(_raw(value), validate=True) if mime in encoded else _raw(value)
+    dropped = frame.get("dropped", 0)
+    return Display(data, frame.get("is_result") is True, dropped if isinstance(dropped, int) and 0 <= dropped < 2**63 else 0)
+
+
+def _raw(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("not a string")
+    return value.encode("utf-8", "replace").decode("utf-8")

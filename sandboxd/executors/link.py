@@ -1,0 +1,134 @@
+"""The front's end of the launcher: starts the process, matches replies to requests, passes notices on."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import os
+import sys
+from collections.abc import Callable
+from typing import TypeVar
+
+from sandboxd.errors import Code, SandboxdError, StartError
+from sandboxd.jail import wire
+from sandboxd.launcher import protocol
+from sandboxd.launcher.channel import Channel
+
+Reply = TypeVar("Reply", bound=protocol.LauncherMessage)
+Notice = Callable[[protocol.LauncherMessage, list[int]], None]
+
+START_SECONDS = 30.0
+STOP_SECONDS = 10.0
+
+
+class Link:
+    """A running launcher. State is touched on the event loop only.
+
+    Args:
+        on_notice: takes what the launcher says unasked; it owns the descriptors.
+        on_lost: called once when the launcher is gone without having been stopped.
+    """
+
+    def __init__(self, on_notice: Notice, on_lost: Callable[[str], None]) -> None:
+        self._on_notice = on_notice
+        self._on_lost = on_lost
+        self._numbers = itertools.count(1)
+        self._waiting: dict[int, asyncio.Future[tuple[protocol.LauncherMessage, list[int]]]] = {}
+        self._process: asyncio.subprocess.Process | None = None
+        self._channel: Channel | None = None
+
+    async def start(self) -> None:
+        """Start the launcher process (exec: this process serves gRPC and never forks)."""
+        ours, theirs = wire.pair()
+        with theirs:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "sandboxd.launcher", "--fd", str(theirs.fileno()),
+                pass_fds=[theirs.fileno()], stdin=asyncio.subprocess.DEVNULL, start_new_session=True,
+            )  # fmt: skip
+        self._channel = Channel(ours, self._on_message, self._on_end)
+
+    def number(self) -> int:
+        """Return a fresh request number."""
+        return next(self._numbers)
+
+    def tell(self, message: protocol.FrontMessage) -> None:
+        """Send a message that has no reply."""
+        if self._channel is not None:
+            self._channel.send(protocol.encode(message))
+
+    async def ask(
+        self, message: protocol.Hello | protocol.Open | protocol.End | protocol.File | protocol.Close, kind: type[Reply]
+    ) -> tuple[Reply, list[int]]:
+        """Send a request and return its reply with the descriptors, which the caller owns.
+
+        Raises:
+            SandboxdError: what the launcher refused with; EXECUTOR_UNAVAILABLE when it is gone.
+        """
+        if self._channel is None:
+            raise _gone("not running")
+        waiting = self._waiting[message.request] = asyncio.get_running_loop().create_future()
+        self._channel.send(protocol.encode(message))
+        try:
+            reply, fds = await waiting
+        finally:
+            self._waiting.pop(message.request, None)
+        if isinstance(reply, protocol.Failed):
+            raise SandboxdError(Code(reply.code), reply.message, remedy=reply.remedy)
+        if not isinstance(reply, kind):
+            _close_all(fds)
+            raise SandboxdError(Code.INTERNAL, f"The launcher answered {message.op} with {reply.op}.")
+        return reply, fds
+
+    def _on_message(self, raw: wire.Message, fds: list[int]) -> None:
+        message = protocol.decode(raw)
+        assert isinstance(message, protocol.LauncherMessage)
+        waiting = self._waiting.pop(getattr(message, "request", 0), None)
+        if waiting is not None and not waiting.done():
+            waiting.set_result((message, fds))
+        elif hasattr(message, "request"):
+            _close_all(fds)  # its caller gave up
+        else:
+            self._on_notice(message, fds)
+
+    def _on_end(self, reason: str) -> None:
+        self._channel = None
+        for waiting in self._waiting.values():
+            if not waiting.done():
+                waiting.set_exception(_gone(reason))
+        self._waiting.clear()
+        self._on_lost(reason)
+
+    async def stop(self) -> None:
+        """End the launcher: closing the socket makes it remove everything and exit."""
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
+        for waiting in self._waiting.values():
+            if not waiting.done():
+                waiting.set_exception(_gone("stopped"))
+        if self._process is None:
+            return
+        try:
+            async with asyncio.timeout(STOP_SECONDS):
+                await self._process.wait()
+        except TimeoutError:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()  # the boxes' leases and its undertaker do the rest
+            await self._process.wait()
+
+
+def _gone(reason: str) -> SandboxdError:
+    return SandboxdError(
+        Code.EXECUTOR_UNAVAILABLE, f"The launcher is gone ({reason}).", remedy="Restart the daemon; see its log."
+    )
+
+
+def as_start_error(error: SandboxdError) -> StartError:
+    """Return the error as one that keeps the daemon from starting."""
+    return StartError(error.code, error.message, remedy=error.remedy)
+
+
+def _close_all(fds: list[int]) -> None:
+    for fd in fds:
+        os.close(fd)

@@ -1,0 +1,280 @@
+"""The native jail as an executor: boxes opened by the launcher, driven from here."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import itertools
+import json
+import os
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sandboxd.environments import load_environments
+from sandboxd.errors import Code, FailureClass, SandboxdError
+from sandboxd.events import Protection, Result
+from sandboxd.executors import paths
+from sandboxd.executors.base import BoxSpec, EnvironmentInfo, FileStat, Job, Sink
+from sandboxd.executors.guest import GuestLink
+from sandboxd.executors.link import START_SECONDS, Link, as_start_error
+from sandboxd.executors.run import Run
+from sandboxd.launcher import protocol
+
+MAX_LISTING_BYTES = 8 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessSettings:
+    """What the process tier needs to know.
+
+    Attributes:
+        environments_dir: where `sandboxd env create` puts environments.
+        pool_size: waiting boxes an environment.
+        memory_total_bytes: a ceiling for all boxes together, where there is a memory cgroup.
+        prepare: environments whose interpreter starts with the daemon.
+        ephemeral_dir: removed when the daemon is gone, even by kill -9 (embedded mode).
+    """
+
+    environments_dir: Path
+    pool_size: int = 2
+    memory_total_bytes: int | None = None
+    prepare: tuple[str, ...] = ()
+    ephemeral_dir: Path | None = None
+
+
+class ProcessExecutor:
+    """The process tier. Boxes are known by the launcher's numbers. State is touched on the event loop only."""
+
+    name = "process"
+
+    def __init__(self, settings: ProcessSettings) -> None:
+        self._settings = settings
+        self._boxes: dict[int, ProcessBox] = {}
+        self._link = Link(self._on_notice, self._on_lost)
+        self.instance = secrets.token_hex(4)
+        self.host: dict[str, str] = {}
+
+    async def start(self) -> None:
+        """Start the launcher and have it prove that the jail works here.
+
+        Raises:
+            StartError: what is missing, and the remedy.
+        """
+        settings = self._settings
+        await self._link.start()
+        hello = protocol.Hello(
+            request=self._link.number(),
+            instance=self.instance,
+            environments_dir=str(settings.environments_dir),
+            prepare=list(settings.prepare),
+            pool_size=settings.pool_size,
+            memory_total_bytes=settings.memory_total_bytes,
+            ephemeral_dir=str(settings.ephemeral_dir) if settings.ephemeral_dir else None,
+        )
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                ready, _ = await self._link.ask(hello, protocol.Ready)
+        except SandboxdError as error:
+            await self._link.stop()
+            raise as_start_error(error) from None
+        self.host = ready.host
+
+    async def open(self, spec: BoxSpec) -> ProcessBox:
+        """Open a box; see `Executor.open`."""
+        limits = dataclasses.asdict(spec.limits)
+        request = protocol.Open(
+            self._link.number(), spec.display_id, spec.environment, limits, list(spec.require)
+        )
+        opened, fds = await self._link.ask(request, protocol.Opened)
+        box = ProcessBox(self._link, spec, opened, fds)
+        self._boxes[opened.box] = box
+        box.on_closed = lambda: self._boxes.pop(opened.box, None)
+        return box
+
+    def environments(self) -> dict[str, EnvironmentInfo]:
+        """Return the environments that boxes can be opened with."""
+        known = load_environments(self._settings.environments_dir)
+        return {name: EnvironmentInfo(name, env.version, env.packages) for name, env in known.items()}
+
+    def _on_notice(self, message: protocol.LauncherMessage, fds: list[int]) -> None:
+        box = self._boxes.get(getattr(message, "box", 0))
+        if box is None:
+            for fd in fds:
+                os.close(fd)
+        elif isinstance(message, protocol.GuestDied):
+            box.guest_died(message)
+        elif isinstance(message, protocol.Respawned):
+            box.respawned(fds)
+        elif isinstance(message, protocol.BoxLost):
+            box.lost(message.detail)
+
+    def _on_lost(self, reason: str) -> None:
+        for box in list(self._boxes.values()):
+            box.lost(f"the launcher is gone ({reason})")
+
+    async def close(self) -> None:
+        """Close every box and stop the launcher."""
+        for box in list(self._boxes.values()):
+            box.lost("the daemon stops", notify=False)
+        await self._link.stop()
+
+
+class ProcessBox:
+    """One sandbox of the process tier. State is touched on the event loop only."""
+
+    def __init__(self, link: Link, spec: BoxSpec, opened: protocol.Opened, fds: list[int]) -> None:
+        self.protections = tuple(Protection(*row) for row in opened.protections)
+        self.python_version = opened.python
+        self.pooled = opened.pooled
+        self.on_closed: Callable[[], Any] = lambda: None
+        self._link = link
+        self._number = opened.box
+        self._limits = spec.limits
+        self._executions = itertools.count(1)
+        self._uploads = itertools.count(1)
+        self._upload_of: dict[str, int] = {}
+        self._run: Run | None = None
+        self._variables_lost = False
+        self._lost_reason = ""
+        self._closed = False
+        self._callback: Callable[[str], None] | None = None
+        self._guest: asyncio.Future[GuestLink] = asyncio.get_running_loop().create_future()
+        self._guest.set_result(GuestLink(fds, self._violation))
+
+    # ---- executing ------------------------------------------------------------------------------------------
+
+    async def execute(self, job: Job, sink: Sink) -> Result:
+        """Run one job to its end; see `Box.execute`."""
+        if self._run is not None:
+            raise SandboxdError(Code.SESSION_BUSY, "The session is executing.", failure=FailureClass.NOT_STARTED)
+        guest = await self._guest
+        self._check_open()
+        run = self._run = Run(self._link, self._number, next(self._executions), guest, self._limits, sink)
+        lost_before, self._variables_lost = self._variables_lost, False
+        try:
+            result = await run.go(job)
+        finally:
+            self._run = None
+        lost = result.variables_lost or lost_before
+        return dataclasses.replace(result, variables_lost=lost)
+
+    def cancel(self, code: str) -> None:
+        """Make the running job end: interrupt, then kill after the grace."""
+        if self._run is not None:
+            self._run.interrupt("cancelled" if code == "client" else "killed", code)
+
+    def _violation(self) -> None:
+        if self._run is not None:
+            self._run.interrupt("crashed", "protocol")
+
+    def guest_died(self, message: protocol.GuestDied) -> None:
+        """The launcher says that the interpreter is gone."""
+        old = self._guest.result()
+        self._guest = asyncio.get_running_loop().create_future()
+        if self._run is not None:
+            self._run.died(message)
+        else:
+            self._variables_lost = True
+        old.close()
+
+    def respawned(self, fds: list[int]) -> None:
+        """The launcher started the next interpreter."""
+        self._guest.set_result(GuestLink(fds, self._violation))
+
+    def on_lost(self, callback: Callable[[str], None]) -> None:
+        """See `Box.on_lost`."""
+        self._callback = callback
+        if self._lost_reason:
+            callback(self._lost_reason)
+
+    def lost(self, reason: str, *, notify: bool = True) -> None:
+        """The box is gone."""
+        if self._lost_reason or self._closed:
+            return
+        self._lost_reason = reason
+        if self._run is not None:
+            self._run.lost(reason)
+        self._drop_guest(reason)
+        self.on_closed()
+        if notify and self._callback is not None:
+            self._callback(reason)
+
+    def _drop_guest(self, reason: str) -> None:
+        if self._guest.done():
+            if self._guest.exception() is None:
+                self._guest.result().close()
+        else:
+            self._guest.set_exception(_session_lost(reason))
+            self._guest.exception()  # read here: nobody may be waiting for it
+
+    def _check_open(self) -> None:
+        if self._closed or self._lost_reason:
+            raise _session_lost(self._lost_reason or "it was closed")
+
+    # ---- files ----------------------------------------------------------------------------------------------
+
+    async def _file(self, do: str, path: str, *, upload: int = 0, keep: bool = False) -> tuple[protocol.FileDone, list[int]]:
+        self._check_open()
+        request = protocol.File(self._link.number(), self._number, do, paths.relative(path), upload, keep)
+        done, fds = await self._link.ask(request, protocol.FileDone)
+        if done.error:
+            raise paths.failure(path, done.error)
+        return done, fds
+
+    async def open_file(self, path: str, mode: str) -> tuple[int, FileStat]:
+        """See `Box.open_file`."""
+        if mode == "w":
+            upload = next(self._uploads)
+            done, fds = await self._file("write", path, upload=upload)
+            self._upload_of[paths.relative(path)] = upload
+        else:
+            done, fds = await self._file("read", path)
+        return fds[0], _stat(done.stat)
+
+    async def commit_file(self, path: str, *, keep: bool) -> FileStat | None:
+        """See `Box.commit_file`."""
+        upload = self._upload_of.pop(paths.relative(path), 0)
+        done, _ = await self._file("commit", path, upload=upload, keep=keep)
+        return _stat(done.stat) if keep else None
+
+    async def list_files(self, path: str) -> tuple[list[FileStat], bool]:
+        """See `Box.list_files`."""
+        _, fds = await self._file("list", path)
+        with open(fds[0], "rb") as file:  # noqa: ASYNC230, PTH123  a memfd: no disk behind it
+            file.seek(0)
+            listing = json.loads(file.read(MAX_LISTING_BYTES))
+        return [_stat(entry) for entry in listing["files"]], bool(listing["truncated"])
+
+    async def stat_file(self, path: str) -> FileStat:
+        """See `Box.stat_file`."""
+        done, _ = await self._file("stat", path)
+        return _stat(done.stat)
+
+    async def remove_file(self, path: str) -> None:
+        """See `Box.remove_file`."""
+        await self._file("remove", path)
+
+    async def close(self) -> None:
+        """See `Box.close`."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._run is not None:
+            self._run.lost("closed")
+        self._drop_guest("closed")
+        if not self._lost_reason:
+            await self._link.ask(protocol.Close(self._link.number(), self._number), protocol.Closed)
+        self.on_closed()
+
+
+def _stat(raw: dict[str, Any]) -> FileStat:
+    return FileStat(str(raw["path"]), int(raw["size"]), str(raw["kind"]), float(raw["mtime"]))
+
+
+def _session_lost(reason: str) -> SandboxdError:
+    return SandboxdError(
+        Code.SESSION_LOST, f"The session is gone: {reason}.", remedy="Open a new one.", failure=FailureClass.SESSION_LOST
+    )

@@ -1,0 +1,115 @@
+"""The control socket: length-prefixed JSON, bounded both ways.
+
+A cell can reach this socket and write to it; the host trusts nothing that comes out of it. When it is closed, by the host or
+by a cell that closed descriptors at random, the guest ends: a guest that nobody hears must not go on.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+from _thread import allocate_lock
+from typing import TYPE_CHECKING, Any, Dict
+
+if TYPE_CHECKING:
+    import socket
+
+    from sandboxd.guest.interrupts import Gate
+
+MAX_FROM_HOST_BYTES = 4 * 1024 * 1024
+MAX_TO_HOST_BYTES = 16 * 1024 * 1024
+
+EXIT_CLOSED = 0  # the host closed the control socket
+EXIT_FAILED = 70  # the control socket broke, or said what no host says
+
+_exit = os._exit
+_LENGTH = struct.Struct(">I")
+_RECEIVE_BYTES = 64 * 1024
+
+
+class _Encoder(json.JSONEncoder):
+    """The standard encoder with its methods held here: programs patch `json.JSONEncoder` to serialize more types."""
+
+    default = json.JSONEncoder.default
+    encode = json.JSONEncoder.encode
+    iterencode = json.JSONEncoder.iterencode
+
+
+_encode = _Encoder(ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":")).encode
+_decode = json.JSONDecoder().decode
+
+
+class FrameTooLarge(ValueError):  # noqa: N818 - it names the state, as the callers read it
+    """A message does not fit a frame to the host."""
+
+
+class Channel:
+    """Frames to and from the host. Sending is safe from any thread; one thread receives."""
+
+    __slots__ = ("_buffer", "_gate", "_lock", "_receive", "_send_all", "_socket")
+
+    def __init__(self, control: socket.socket, gate: Gate) -> None:
+        control.setblocking(True)  # noqa: FBT003
+        control.set_inheritable(False)  # noqa: FBT003
+        self._socket = control
+        self._receive, self._send_all = control.recv, control.sendall
+        self._gate = gate
+        self._lock = allocate_lock()
+        self._buffer = bytearray()
+
+    def receive(self) -> Dict[str, Any]:
+        """Wait for the host's next frame. At the end of the stream the process ends."""
+        size = _LENGTH.unpack(self._take(_LENGTH.size))[0]
+        if size > MAX_FROM_HOST_BYTES:
+            _exit(EXIT_FAILED)
+        message = _decode(self._take(size).decode("utf-8"))
+        if not isinstance(message, dict):
+            _exit(EXIT_FAILED)
+        return message
+
+    def send(self, message: Dict[str, Any]) -> None:
+        """Send one frame whole, whatever interrupts arrive.
+
+        Raises:
+            FrameTooLarge: it is over the host's bound; nothing was sent.
+        """
+        payload = _encode(message).encode("utf-8", "replace")  # a lone surrogate is no UTF-8
+        if len(payload) > MAX_TO_HOST_BYTES:
+            raise FrameTooLarge(f"a frame of {len(payload)} bytes")
+        self._gate.shielded(self._write, _LENGTH.pack(len(payload)) + payload)
+
+    def close_in_child(self) -> None:
+        """Close the socket in a process that a cell forked: it is no guest, and what it shows goes nowhere."""
+        self._socket.close()
+        self._send_all = _ignore
+        self._lock = allocate_lock()  # another thread may have held it at the fork
+
+    def _write(self, data: bytes) -> None:
+        with self._lock:
+            try:
+                self._send_all(data)
+            except (BrokenPipeError, ConnectionResetError):
+                _exit(EXIT_CLOSED)
+            except OSError:
+                _exit(EXIT_FAILED)
+
+    def _take(self, size: int) -> bytes:
+        buffer = self._buffer
+        while len(buffer) < size:
+            try:
+                chunk = self._receive(_RECEIVE_BYTES)
+            except ConnectionResetError:
+                _exit(EXIT_CLOSED)
+            except OSError:
+                _exit(EXIT_FAILED)
+            if not chunk:
+                _exit(EXIT_CLOSED)
+            buffer += chunk
+        taken = bytes(buffer[:size])
+        del buffer[:size]
+        return taken
+
+
+def _ignore(_data: bytes) -> None:
+    return

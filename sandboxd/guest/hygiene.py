@@ -1,0 +1,99 @@
+"""What a fork leaves behind, and what a guest must not inherit from its zygote.
+
+All guests of one zygote start as the same memory. Random state that is the same in each would let one tenant predict another's
+"random" values; handlers, hooks and paths of the zygote would run or be importable in model-written code.
+
+Known remainders: the hash seed and address layout cannot change without an exec, and generators that a preloaded library made
+with `numpy.random.default_rng()` at import keep their state (the shipped preloads make none).
+"""
+
+from __future__ import annotations
+
+import atexit
+import builtins
+import faulthandler
+import gc
+import os
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sandboxd.guest.settings import Settings
+
+_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+_PACKAGE = "sandboxd"
+_UMASK = 0o022
+
+
+def cleanse(settings: Settings) -> None:
+    """Turn a fork of the zygote into a fresh interpreter for a program. Call once, before the first cell."""
+    _reset_signals()
+    _reset_hooks()
+    _reseed()
+    _reset_paths(settings.workdir)
+    _forget_package()
+    gc.enable()
+
+
+def between_cells() -> None:
+    """Take off the tracers that a cell left: they would run in the guest's own code."""
+    if sys.gettrace() is not None:
+        sys.settrace(None)
+    if sys.getprofile() is not None:
+        sys.setprofile(None)
+
+
+def _reset_signals() -> None:
+    """Drop inherited handlers. Python's own ignored SIGPIPE and SIGXFSZ stay: EPIPE and EFBIG are exceptions."""
+    signal.set_wakeup_fd(-1)
+    for number in signal.valid_signals():
+        if number != signal.SIGINT and callable(signal.getsignal(number)):
+            signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def _reset_hooks() -> None:
+    atexit._clear()  # noqa: SLF001 - the only way; the zygote's clean-up is not the guest's
+    if faulthandler.is_enabled():
+        faulthandler.disable()
+    sys.excepthook, sys.displayhook = sys.__excepthook__, sys.__displayhook__
+    sys.unraisablehook = sys.__unraisablehook__
+    threading.excepthook = getattr(threading, "__excepthook__", threading.excepthook)  # 3.10 and up
+    between_cells()
+    builtins.exit = builtins.quit = sys.exit  # type: ignore[assignment]  # the zygote runs without `site`
+
+
+def _reseed() -> None:
+    """Give this guest random state of its own; a bare clone runs none of Python's fork hooks."""
+    if "random" in sys.modules:
+        sys.modules["random"].seed()
+    if "numpy.random" in sys.modules:
+        sys.modules["numpy.random"].seed(int.from_bytes(os.urandom(4), "little"))
+    if "ssl" in sys.modules:
+        sys.modules["ssl"].RAND_add(os.urandom(32), 0.0)
+    if "tempfile" in sys.modules:
+        sys.modules["tempfile"]._name_sequence = None  # type: ignore[attr-defined]  # noqa: SLF001
+    if "multiprocessing.process" in sys.modules:
+        sys.modules["multiprocessing.process"].current_process().authkey = os.urandom(32)
+
+
+def _reset_paths(workdir: str) -> None:
+    """Make the program's place: its directory last on the path, for uploaded helpers that must not shadow a library."""
+    os.umask(_UMASK)
+    os.chdir(workdir)
+    sys.argv = [""]
+    if hasattr(sys, "orig_argv"):
+        sys.orig_argv = [sys.executable]
+    hidden = {"", os.path.realpath(_ROOT), os.path.realpath(workdir)}
+    sys.path[:] = [entry for entry in sys.path if entry and os.path.realpath(entry) not in hidden]
+    sys.path.append(workdir)
+    for entry in [entry for entry in sys.path_importer_cache if os.path.realpath(entry) in hidden]:
+        del sys.path_importer_cache[entry]
+
+
+def _forget_package() -> None:
+    """Hide this package from `import`: what runs already keeps its functions, and needs no module."""
+    for name in [name for name in sys.modules if name == _PACKAGE or name.startswith(_PACKAGE + ".")]:
+        del sys.modules[name]

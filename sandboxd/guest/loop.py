@@ -1,0 +1,169 @@
+"""The guest's main loop: a run frame comes in, the cell runs, its result goes out."""
+
+from __future__ import annotations
+
+import builtins
+import os
+import sys
+import traceback
+from typing import TYPE_CHECKING, Any, Dict, Mapping, NoReturn, Optional
+
+from sandboxd.guest import display, figures, hygiene
+from sandboxd.guest.answer import Answer
+from sandboxd.guest.cell import Interpreter
+from sandboxd.guest.coroutines import CellLoop
+from sandboxd.guest.errors import Reporter
+from sandboxd.guest.frames import EXIT_FAILED, Channel
+from sandboxd.guest.interrupts import Gate
+from sandboxd.guest.settings import Settings
+from sandboxd.guest.streams import Streams
+
+if TYPE_CHECKING:
+    import socket
+
+_exit, _getpid = os._exit, os.getpid
+_code_of_exit = SystemExit.__dict__["code"].__get__
+
+
+def serve(control: socket.socket, raw: Mapping[str, Any]) -> NoReturn:
+    """Serve cells until the control socket closes; the process ends here."""
+    try:
+        settings = Settings.of(raw)
+        gate = Gate()
+        gate.install()  # before signals are unblocked: an early SIGINT is for no cell
+        hygiene.cleanse(settings)
+        Session(Channel(control, gate), gate, settings).run()
+    except BaseException as error:
+        _complain(error)
+    finally:
+        _exit(EXIT_FAILED)
+
+
+class Session:
+    """One program's interpreter and all that belongs to it."""
+
+    def __init__(self, channel: Channel, gate: Gate, settings: Settings) -> None:
+        self._channel, self._gate = channel, gate
+        self._workdir = settings.workdir
+        self._pid = _getpid()
+        self._streams = Streams(gate)
+        self._interpreter = Interpreter(CellLoop())
+        self._displays = display.Displays(channel, settings)
+        self._answer = Answer(settings.repr_limit)
+        self._reporter = Reporter(gate, self._interpreter.sources, settings)
+        self._install()
+
+    def run(self) -> NoReturn:
+        """Say ready, then serve one cell a frame."""
+        self._channel.send({"op": "ready"})
+        while True:
+            request = self._channel.receive()
+            try:
+                message = self._serve(request)
+            except BaseException as error:  # a cell broke the guest's own code: say so, once, and go on
+                message = _failure(request, error)
+            self._channel.send(message)
+
+    def _install(self) -> None:
+        """Give programs their built-ins, and processes that they fork an end of their own."""
+        answer = self._answer
+
+        def final_answer(value: Any) -> Any:
+            """Hand over the final answer of this task; the last call in a cell counts."""
+            return answer.record(value)
+
+        builtins.final_answer = final_answer  # type: ignore[attr-defined]
+        display.install(self._displays)
+        os.register_at_fork(after_in_child=self._channel.close_in_child)
+
+    def _serve(self, request: Dict[str, Any]) -> Dict[str, Any]:
+        if request.get("op") != "run":
+            _exit(EXIT_FAILED)
+        cell, code, filename = request["id"], request["code"], request["filename"]
+        self._displays.begin(cell)
+        self._answer.value = None
+        self._interpreter.prepare()
+        text, error = self._gate.call(self._attempt, code, filename)
+        self._gate.tame()
+        hygiene.between_cells()
+        if _getpid() != self._pid:
+            self._leave_child(error)
+        error = self._end_displays(error)
+        if error is not None and _is_clean_exit(error):
+            error = None
+        described = None if error is None else self._reporter.describe(error, filename)
+        self._streams.settle()
+        return {
+            "op": "result",
+            "id": cell,
+            "ok": error is None,
+            "text": text if error is None else None,
+            "error": described,
+            "final": self._answer.value,
+        }
+
+    def _attempt(self, code: str, filename: str) -> Optional[str]:
+        """Run a cell and describe its value: all of it is the program's own code, under its own deadline."""
+        finder = sys.path_importer_cache.get(self._workdir)
+        if finder is not None:  # a file uploaded within one clock tick of the last look would stay unseen
+            finder.invalidate_caches()
+        return self._displays.present(self._interpreter.run(code, filename))
+
+    def _end_displays(self, error: Optional[BaseException]) -> Optional[BaseException]:
+        """Show the figures that are left; gives the cell's error, or the one that this met."""
+        if error is not None and issubclass(type(error), KeyboardInterrupt):
+            try:
+                figures.discard()
+            except Exception:  # noqa: S110 - a half-imported pyplot; nothing to show either way
+                pass
+        else:
+            _, trouble = self._gate.call(self._displays.show_figures)
+            error = error or trouble
+        self._displays.end()
+        return error
+
+    def _leave_child(self, error: Optional[BaseException]) -> NoReturn:
+        """End a process that a cell forked and that ran to the cell's end: only the guest itself goes on."""
+        status = 0
+        if error is not None and not _is_clean_exit(error):
+            code = _code_of_exit(error) if issubclass(type(error), SystemExit) else None
+            status = code & 0xFF if type(code) is int else 1
+            if code is None:
+                self._gate.call(_print_error, error)
+        self._streams.settle()
+        _exit(status)
+
+
+def _complain(error: BaseException) -> None:
+    """Leave a trace of the guest's own failure, naming its place; its message may be a program's."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = f"{os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}" if trace else "?"
+    os.write(2, f"the guest failed: {type(error).__name__} at {place}\n".encode("ascii", "replace"))
+
+
+def _is_clean_exit(error: BaseException) -> bool:
+    """Tell `sys.exit()` and `sys.exit(0)`, which end the cell well, from other exits and exceptions."""
+    if not issubclass(type(error), SystemExit):
+        return False
+    code = _code_of_exit(error)
+    return code is None or (type(code) in (int, bool) and not code)
+
+
+def _print_error(error: BaseException) -> None:
+    traceback.print_exception(type(error), error, error.__traceback__)
+
+
+def _failure(request: Dict[str, Any], error: BaseException) -> Dict[str, Any]:
+    """Report that a cell left the guest unable to finish it in order."""
+    message = "the cell broke the interpreter it ran in; later cells may fail too"
+    name = type(error).__name__
+    return {
+        "op": "result",
+        "id": request.get("id"),
+        "ok": False,
+        "text": None,
+        "error": {"name": name, "message": message, "traceback": f"{name}: {message}", "line": 0},
+        "final": None,
+    }

@@ -1,0 +1,81 @@
+"""pandas objects as HTML and as columns of JSON. pandas is known by name only: a cell that uses it has imported it."""
+
+from __future__ import annotations
+
+import math
+import sys
+from typing import Any, Dict, List, Union
+
+from sandboxd.guest.text import clip
+
+MIME = "application/vnd.sandboxd.table+json"
+_ROWS = 200
+_COLUMNS = 100
+_CELL_CHARACTERS = 500
+_EXACT_INT_BITS = 63
+
+Cell = Union[None, bool, int, float, str]
+
+
+def is_table(value: Any) -> bool:
+    """Tell whether a value is a pandas DataFrame or Series."""
+    return _is(value, "DataFrame") or _is(value, "Series")
+
+
+def html(value: Any) -> str:
+    """Give pandas' own notebook HTML, also for a Series."""
+    frame = value.to_frame() if _is(value, "Series") else value
+    text: str = frame._repr_html_()  # noqa: SLF001 - the display protocol's name
+    return text
+
+
+def columns(value: Any) -> Dict[str, Any]:
+    """Give the first rows column by column.
+
+    Returns:
+        columns and dtypes (by position), index and data (one list a column), row_count and column_count of the whole,
+        truncated.
+    """
+    frame = value.to_frame() if _is(value, "Series") else value
+    rows, width = frame.shape
+    head = frame.iloc[:_ROWS, :_COLUMNS]
+    return {
+        "columns": [_text(name) for name in head.columns],
+        "dtypes": [_text(kind) for kind in head.dtypes],
+        "index": _cells(head.index),
+        # By position: names of columns may repeat.
+        "data": [_cells(head.iloc[:, position]) for position in range(head.shape[1])],
+        "row_count": int(rows),
+        "column_count": int(width),
+        "truncated": rows > _ROWS or width > _COLUMNS,
+    }
+
+
+def _cells(series: Any) -> List[Cell]:
+    return [_cell(value) for value in series.tolist()]
+
+
+def _cell(value: Any) -> Cell:  # noqa: PLR0911 - one return a kind of value
+    """Give a value as JSON: missing ones as null, dates in ISO form, what JSON cannot hold as text."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        return int(value) if value.bit_length() <= _EXACT_INT_BITS else _text(value)
+    if isinstance(value, float):
+        if math.isnan(value):
+            return None
+        return float(value) if math.isfinite(value) else _text(value)
+    if type(value).__name__ in ("NaTType", "NAType"):
+        return None
+    if hasattr(value, "isoformat"):
+        return _text(value.isoformat())
+    return _text(value)
+
+
+def _text(value: Any) -> str:
+    return clip(str(value), _CELL_CHARACTERS)
+
+
+def _is(value: Any, name: str) -> bool:
+    kind = getattr(sys.modules.get("pandas"), name, None)
+    return isinstance(kind, type) and isinstance(value, kind)

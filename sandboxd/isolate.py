@@ -1,0 +1,66 @@
+"""From a policy to the tier that isolates its snippets. Routing never weakens: no tier, no session."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sandboxd.errors import Code, FailureClass, SandboxdError
+from sandboxd.executors.base import BoxSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sandboxd.events import Limits
+    from sandboxd.executors.base import Box, EnvironmentInfo, Executor
+    from sandboxd.policy import Policy
+
+
+class Isolation:
+    """The tiers of this daemon, by the name that a policy's `isolate.executor` gives."""
+
+    def __init__(self, executors: Iterable[Executor]) -> None:
+        self._executors = {executor.name: executor for executor in executors}
+
+    async def open(self, policy: Policy, limits: Limits, display_id: str) -> Box:
+        """Open a box as the policy demands it.
+
+        Raises:
+            SandboxdError: what `Executor.open` raises, always with the class NOT_STARTED.
+        """
+        spec = BoxSpec(
+            display_id=display_id, environment=policy.environment, limits=limits, require=policy.require
+        )
+        try:
+            return await self._executor(policy).open(spec)
+        except SandboxdError as error:
+            error.failure = error.failure or FailureClass.NOT_STARTED
+            raise
+
+    def environment(self, policy: Policy) -> EnvironmentInfo:
+        """Find the environment that the policy's snippets see.
+
+        Raises:
+            SandboxdError: EXECUTOR_UNAVAILABLE, ENVIRONMENT_NOT_FOUND.
+        """
+        found = self._executor(policy).environments().get(policy.environment)
+        if found is None:
+            raise SandboxdError(
+                Code.ENVIRONMENT_NOT_FOUND,
+                f"The environment {policy.environment!r} of policy {policy.name!r} does not exist here.",
+                remedy=f"Create it: sandboxd env create {policy.environment}",
+                failure=FailureClass.NOT_STARTED,
+                environment=policy.environment,
+            )
+        return found
+
+    def _executor(self, policy: Policy) -> Executor:
+        executor = self._executors.get(policy.executor)
+        if executor is None:
+            raise SandboxdError(
+                Code.EXECUTOR_UNAVAILABLE,
+                f"Policy {policy.name!r} demands the executor {policy.executor!r}, which this daemon has not.",
+                remedy=f"Available: {', '.join(sorted(self._executors))}.",
+                failure=FailureClass.NOT_STARTED,
+                executor=policy.executor,
+            )
+        return executor

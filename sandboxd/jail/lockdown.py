@@ -1,0 +1,122 @@
+"""The guest's own steps between fork and the first line of untrusted code. Order is security here: see each line.
+
+A step that fails ends the guest: nothing runs in a box that is less than it was announced to be.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import resource
+import signal
+from typing import Any, Dict, List
+
+from sandboxd.jail import kernel, landlock, mounts
+
+GUEST_UID = 1000
+CONTROL_FD = 3
+LAST_CAP = 63
+MIB = 1024 * 1024
+
+
+def arrange_descriptors(stdout: int, stderr: int, control: int, report: int) -> None:
+    """Leave exactly 0 (null), 1, 2, CONTROL_FD and the report pipe above it.
+
+    Every other descriptor is closed for good, not marked close-on-exec: there is no exec to come, and one leaked
+    directory descriptor is a way out (CVE-2024-21626).
+    """
+    null = os.open("/dev/null", os.O_RDONLY)
+    parked = [_above(fd) for fd in (null, stdout, stderr, control, report)]
+    for target, fd in enumerate(parked):
+        os.dup2(fd, target, inheritable=target < CONTROL_FD)
+    kernel.close_from(len(parked))
+
+
+def _above(fd: int) -> int:
+    return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 64)
+
+
+def set_rlimits(limits: Dict[str, Any]) -> None:
+    """Set hard = soft limits: lowering needs no capability, and raising is then impossible."""
+    pages = int(open("/proc/self/statm", encoding="ascii").read().split()[0])  # noqa: SIM115
+    inherited = pages * os.sysconf("SC_PAGE_SIZE")
+    values = {
+        # The zygote's own mappings are no use of the guest's: memory counts from here.
+        resource.RLIMIT_AS: inherited + int(limits["memory_bytes"]),
+        # Above the cgroup's limit, which counts refusals where it is there; pid 1 may share the id.
+        resource.RLIMIT_NPROC: int(limits["pids"]) + 2,
+        resource.RLIMIT_FSIZE: int(limits["disk_bytes"]),
+        resource.RLIMIT_NOFILE: 1024,
+        resource.RLIMIT_CORE: 0,
+        resource.RLIMIT_STACK: 8 * MIB,
+        resource.RLIMIT_MEMLOCK: 0,
+        resource.RLIMIT_MSGQUEUE: 0,
+        resource.RLIMIT_NICE: 0,
+        resource.RLIMIT_RTPRIO: 0,
+        resource.RLIMIT_SIGPENDING: 64,
+    }
+    for which, value in values.items():
+        hard = resource.getrlimit(which)[1]
+        bound = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(which, (bound, bound))
+
+
+def drop_privileges(*, switch_ids: bool) -> None:
+    """Give up ids and capabilities: bounding set first (it needs CAP_SETPCAP), ids before capabilities."""
+    for cap in range(LAST_CAP + 1):
+        try:
+            kernel.prctl(kernel.PR_CAPBSET_DROP, cap)
+        except OSError:
+            break  # past the kernel's last capability
+    if switch_ids:
+        os.setgroups([])
+        os.setresgid(GUEST_UID, GUEST_UID, GUEST_UID)
+        os.setresuid(GUEST_UID, GUEST_UID, GUEST_UID)
+    kernel.prctl(kernel.PR_CAP_AMBIENT, kernel.PR_CAP_AMBIENT_CLEAR_ALL)
+    kernel.capset(0, 0, 0)
+
+
+def speculation() -> str:
+    """Turn off speculative store bypass and indirect branches where the kernel lets a process do so."""
+    states = []
+    for name, which in (("store_bypass", kernel.PR_SPEC_STORE_BYPASS), ("indirect", kernel.PR_SPEC_INDIRECT_BRANCH)):
+        try:
+            kernel.prctl(kernel.PR_SET_SPECULATION_CTRL, which, kernel.PR_SPEC_FORCE_DISABLE)
+            states.append(name)
+        except OSError:
+            continue  # not there, or decided at boot: reported as inactive
+    return ",".join(states)
+
+
+def prefer_for_oom(score: int) -> None:
+    """Raise this process's OOM score. Raising needs no capability; the file is ours only while dumpable is on."""
+    kernel.prctl(kernel.PR_SET_DUMPABLE, 1)
+    with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
+        file.write(str(score))
+
+
+def reset_signals() -> None:
+    """Give every signal its default and unblock them: the supervisor's handlers are not the guest's."""
+    signal.set_wakeup_fd(-1)
+    for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+
+
+def lock_down(order: Dict[str, Any], fds: List[int], report: int) -> Dict[str, Any]:
+    """Walk the checklist and return what is active. `fds` are stdout, stderr and the control socket."""
+    steps: Dict[str, Any] = {}
+    reset_signals()
+    prefer_for_oom(1000)  # when the box runs out of memory the guest dies, never pid 1
+    writable = tuple(target for _, target in mounts.WRITABLE)
+    devices = tuple("/dev/" + name for name in mounts.DEVICES)
+    arrange_descriptors(*fds, report)
+    set_rlimits(order["limits"])
+    drop_privileges(switch_ids=order["switch_ids"])
+    kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
+    # Not dumpable: /proc/self/mem would let the guest patch read-only pages, and core dumps would leave the box.
+    kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
+    steps["speculation"] = speculation()
+    steps["landlock"] = landlock.restrict(writable, devices)  # after the mounts: it forbids mount(2) from here on
+    kernel.load_seccomp(order["guest_filter"])  # last: it need not allow any of the above
+    return steps

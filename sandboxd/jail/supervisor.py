@@ -1,0 +1,204 @@
+"""pid 1 of a box: builds it, starts the guest, reaps, serves file operations, and is the lease.
+
+It runs no untrusted code. When its socket to the launcher reaches end of file (launcher killed, box closed) it exits, and
+the kernel kills everything else in the pid namespace: nothing has to be found and nothing can be missed.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+from typing import Any, Callable, Dict, List, NoReturn, Optional
+
+from sandboxd.jail import files, kernel, lockdown, mounts, wire
+
+Serve = Callable[[socket.socket, Dict[str, Any]], Any]
+
+# What pid 1 keeps after checkout: enough to start the next guest, and to kill the last one's leftovers.
+CAP_KILL, CAP_SETGID, CAP_SETUID, CAP_SETPCAP = 5, 6, 7, 8
+KEPT_CAPS = 1 << CAP_KILL | 1 << CAP_SETGID | 1 << CAP_SETUID | 1 << CAP_SETPCAP
+
+
+class Supervisor:
+    """The state of pid 1. Single-threaded; everything happens between two polls."""
+
+    def __init__(self, sock: socket.socket, config: Dict[str, Any], serve: Serve) -> None:
+        self.sock = sock
+        self.config = config
+        self.serve = serve
+        self.guest = 0
+        self.generation = 0
+        self.order: Dict[str, Any] = {}
+        self.wake_read, self.wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+
+    def run(self) -> NoReturn:
+        """Build the box, then serve until the lease ends. Never returns."""
+        try:
+            self._build()
+            self._loop()
+        except EOFError:
+            os._exit(0)
+        except BaseException as error:  # noqa: BLE001  whatever it is, the launcher must hear of it
+            self._tell({"op": "failed", "detail": "%s: %s" % (type(error).__name__, error)})
+            os._exit(71)
+
+    def _tell(self, message: wire.Message, fds: "tuple[int, ...]" = ()) -> None:
+        try:
+            wire.send(self.sock, message, fds)
+        except OSError:
+            os._exit(0)  # nobody holds the lease any more
+
+    # ---- building -------------------------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        message, _ = wire.receive(self.sock)  # "mapped": in its cgroup, ids written
+        report: wire.Message = {"op": "built", "cgroup_namespace": True, "no_nested_userns": True}
+        try:
+            kernel.unshare(kernel.CLONE_NEWCGROUP)
+        except OSError as error:
+            report["cgroup_namespace"] = str(error)
+        sources = mounts.open_sources(self.config["layout"])
+        if message["switch_ids"]:
+            os.setgroups([])
+            os.setresgid(0, 0, 0)
+            os.setresuid(0, 0, 0)  # from the host's uid 0 to the box's: a different, unused id of the host
+        lockdown.prefer_for_oom(500)
+        try:
+            with open("/proc/sys/user/max_user_namespaces", "w", encoding="ascii") as file:
+                file.write("0")
+        except OSError as error:
+            report["no_nested_userns"] = str(error)
+        os.umask(0o022)
+        mounts.build_root(self.config["layout"], sources, lockdown.GUEST_UID)
+        mounts.enter_root()
+        kernel.sethostname("sandbox")
+        kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
+        self.switch_ids = bool(message["switch_ids"])
+        work = os.open("/work", kernel.O_PATH | os.O_CLOEXEC)
+        self._tell(report, (work,))
+        os.close(work)
+
+    # ---- serving --------------------------------------------------------------------------------------------
+
+    def _loop(self) -> NoReturn:
+        signal.signal(signal.SIGCHLD, lambda *_: None)  # a handler, so that the wake-up descriptor is written
+        signal.set_wakeup_fd(self.wake_write, warn_on_full_buffer=False)
+        poll = select.poll()
+        poll.register(self.sock, select.POLLIN)
+        poll.register(self.wake_read, select.POLLIN)
+        while True:
+            ready = dict(poll.poll())
+            if self.wake_read in ready:
+                os.read(self.wake_read, 512)
+                self._reap()
+            if self.sock.fileno() in ready:
+                message, fds = wire.receive(self.sock)
+                self._handle(message, fds)
+
+    def _handle(self, message: wire.Message, fds: List[int]) -> None:
+        op = message["op"]
+        if op == "checkout":
+            self._checkout(message, fds)
+        elif op == "respawn":
+            self._sweep()
+            self._start_guest(fds)
+        elif op == "sweep":
+            self._sweep()
+        elif op == "file":
+            reply, descriptor = files.answer(message, as_guest=self.switch_ids)
+            self._tell(reply, (descriptor,) if descriptor is not None else ())
+            if descriptor is not None:
+                os.close(descriptor)
+        for fd in fds:
+            os.close(fd)
+
+    def _checkout(self, message: wire.Message, fds: List[int]) -> None:
+        limits = message["limits"]
+        mounts.size_scratch(int(limits["disk_bytes"]), int(limits["files"]))
+        self._lower_self()
+        self.order = {
+            "limits": limits,
+            "switch_ids": self.switch_ids,
+            "guest_filter": self.config["guest_filter"],
+        }
+        self._start_guest(fds)
+
+    def _lower_self(self) -> None:
+        """Give up what pid 1 needed for mounting. The filter on top stacks below the guest's own."""
+        kernel.capset(KEPT_CAPS, KEPT_CAPS, 0)
+        kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
+        kernel.load_seccomp(self.config["supervisor_filter"])
+
+    def _start_guest(self, fds: List[int]) -> None:
+        self.generation += 1
+        report_read, report_write = os.pipe2(os.O_CLOEXEC)
+        pid = os.fork()
+        if pid == 0:
+            _guest(self, fds, report_write)
+        self.guest = pid
+        os.close(report_write)
+        with open(report_read, "rb") as file:
+            report = file.read(4096).decode("ascii", "replace")
+        pidfd = os.pidfd_open(pid)
+        message = {"op": "started", "generation": self.generation, "report": report}
+        self._tell(message, (pidfd,))
+        os.close(pidfd)
+
+    # ---- ending ---------------------------------------------------------------------------------------------
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            if pid == self.guest:
+                self.guest = 0
+                self._tell({"op": "guest_exit", "generation": self.generation, "status": status})
+
+    def _sweep(self) -> None:
+        """Kill every other process of the box and wait until none is left.
+
+        kill(-1) holds the process list while it signals, and a fork with a pending SIGKILL fails: a fork bomb does not
+        outrun it, yet the loop makes no use of that.
+        """
+        while True:
+            try:
+                os.kill(-1, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+            try:
+                pid, status = os.waitpid(-1, 0)
+            except ChildProcessError:
+                return
+            if pid == self.guest:
+                self.guest = 0
+                self._tell({"op": "guest_exit", "generation": self.generation, "status": status})
+
+
+def _guest(supervisor: Supervisor, fds: List[int], report: int) -> NoReturn:
+    """Be the guest: lock down, report, run. Never returns."""
+    step: Optional[Dict[str, Any]] = None
+    try:
+        step = lockdown.lock_down(supervisor.order, fds, report)
+        text = ",".join("%s=%s" % item for item in step.items())
+    except BaseException as error:  # noqa: BLE001
+        text = "error=%s: %s" % (type(error).__name__, error)
+    # arrange_descriptors moved the report pipe to CONTROL_FD + 1, unless it was what failed.
+    place = lockdown.CONTROL_FD + 1 if step is not None else report
+    try:
+        os.write(place, text.encode("ascii", "replace"))
+    except OSError:
+        os._exit(72)
+    os.close(place)
+    if step is None:
+        os._exit(70)
+    try:
+        control = socket.socket(fileno=lockdown.CONTROL_FD)
+        supervisor.serve(control, supervisor.config["guest_settings"])
+    finally:
+        os._exit(73)

@@ -1,0 +1,70 @@
+"""Messages between launcher, zygote and pid 1: one JSON object a SOCK_SEQPACKET packet, descriptors beside it.
+
+Both ends are ours, yet the reading side stays bounded and strict: pid 1 shares a box with hostile code.
+"""
+
+from __future__ import annotations
+
+import array
+import json
+import os
+import socket
+from typing import Any, Dict, List, Sequence, Tuple
+
+MAX_BYTES = 256 * 1024
+MAX_FDS = 8
+
+Message = Dict[str, Any]
+
+
+class WireError(Exception):
+    """A packet that is no message of ours."""
+
+
+def send(sock: socket.socket, message: Message, fds: Sequence[int] = ()) -> None:
+    """Send one message.
+
+    Raises:
+        OSError: the peer is gone, or (non-blocking sockets) BlockingIOError.
+        WireError: the message is too large.
+    """
+    raw = json.dumps(message, separators=(",", ":")).encode()
+    if len(raw) > MAX_BYTES:
+        raise WireError("message of %d bytes" % len(raw))
+    ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
+    sock.sendmsg([raw], ancillary, socket.MSG_NOSIGNAL)
+
+
+def receive(sock: socket.socket) -> Tuple[Message, List[int]]:
+    """Receive one message and its descriptors (close-on-exec).
+
+    Raises:
+        EOFError: the peer closed.
+        WireError: the packet is truncated or no JSON object with an "op".
+    """
+    raw, ancillary, flags, _ = sock.recvmsg(MAX_BYTES, socket.CMSG_SPACE(MAX_FDS * 4), socket.MSG_CMSG_CLOEXEC)
+    fds = array.array("i")
+    for level, kind, data in ancillary:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            fds.frombytes(data[: len(data) - len(data) % 4])
+    if not raw and not fds:
+        raise EOFError
+    try:
+        if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
+            raise WireError("truncated packet")
+        message = json.loads(raw)
+        if not isinstance(message, dict) or not isinstance(message.get("op"), str):
+            raise WireError("no message")
+    except (ValueError, WireError, RecursionError) as error:
+        for fd in fds:
+            os.close(fd)
+        raise WireError(str(error)) from None
+    return message, list(fds)
+
+
+def pair() -> Tuple[socket.socket, socket.socket]:
+    """Return a connected SEQPACKET pair whose buffers take the largest message."""
+    ends = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    for end in ends:
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * MAX_BYTES)
+    return ends

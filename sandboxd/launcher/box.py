@@ -1,0 +1,291 @@
+"""One box: its pid 1, its cgroup, its guest, from clone to the last trace removed.
+
+Life: `build` (cloned, mapped, root mounted; waits in the pool) → `check_out` (limits set, guest locked down and ready) → any
+number of executions and respawns → `close`. Whatever fails on the way, `close` removes what was made.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from sandboxd.errors import Code, SandboxdError
+from sandboxd.jail import wire
+from sandboxd.launcher import idmaps, protocol
+from sandboxd.launcher.channel import Channel
+from sandboxd.launcher.death import GuestDeath, explain
+from sandboxd.launcher.execution import Execution, Reins
+from sandboxd.launcher.host import Host
+from sandboxd.launcher.meter import Meter
+from sandboxd.launcher.zygotes import Zygote
+
+STEP_SECONDS = 10.0
+SWEEP_SECONDS = 2.0  # a pid 1 that has not swept by then is killed, and the box with it
+PIDS_OF_OURS = 1  # pid 1 shares the leaf with the guest
+
+Notify = Callable[[protocol.LauncherMessage, tuple[int, ...]], None]
+
+
+class Box:
+    """The launcher's side of a sandbox. State is touched on the event loop only."""
+
+    def __init__(self, number: int, zygote: Zygote, host: Host, notify: Notify) -> None:
+        self.number = number
+        self.environment = zygote.environment.name
+        self.report: dict[str, Any] = {}  # what pid 1 said of its set-up
+        self.guest_report = ""
+        self.python = ""
+        self._zygote = zygote
+        self._host = host
+        self._notify = notify
+        self._loop = asyncio.get_running_loop()
+        self._steps: dict[str, asyncio.Future[tuple[wire.Message, list[int]]]] = {}
+        self._ended: asyncio.Future[int] = self._loop.create_future()
+        self._channel: Channel | None = None
+        self._pid = 0
+        self._slot: int | None = None
+        self._cgroup = None
+        self._work_fd = -1
+        self._guest_fd = -1
+        self._execution: Execution | None = None
+        self._limits: dict[str, Any] = {}
+        self._sweep_timer: asyncio.TimerHandle | None = None
+        self._closing = False
+        self._checked_out = False
+        self._guest_alive = False
+        self._respawning = False
+        self.meter: Meter | None = None
+
+    @property
+    def healthy(self) -> bool:
+        """Tell whether pid 1 still runs and nobody is closing the box."""
+        return not self._ended.done() and not self._closing
+
+    # ---- making ---------------------------------------------------------------------------------------------
+
+    async def build(self) -> None:
+        """Clone, map, and mount; afterwards the box waits for `check_out`.
+
+        Raises:
+            SandboxdError: JAIL_FAILED, USERNS_BLOCKED, ENVIRONMENT_FAILED.
+        """
+        ours, theirs = wire.pair()
+        try:
+            with theirs:
+                self._pid = await self._zygote.fork(self.number, theirs)
+        except OSError as error:
+            ours.close()
+            raise self._host.blocked("clone", error) from None
+        self._host.reaper.watch(self._pid, self._on_exit)
+        self.python = self._zygote.ready.result()
+        self._channel = Channel(ours, self._on_message, self._on_silence)
+        self._cgroup = self._host.new_cgroup(f"box-{self.number}")
+        if self._cgroup is not None:
+            self._cgroup.add(self._pid)  # before it does anything: limits cover the set-up too
+        self._slot = self._host.take_slot()
+        try:
+            idmaps.write_maps(self._pid, self._slot)
+        except OSError as error:
+            raise self._host.blocked("uid_map", error) from None
+        message, fds = await self._step("built", {"op": "mapped", "switch_ids": self._slot is not None})
+        self.report, self._work_fd = message, fds[0]
+        self.meter = Meter(self._cgroup, self._work_fd)
+
+    async def check_out(self, limits: dict[str, Any]) -> tuple[int, int, int]:
+        """Set the limits and start the guest; return the front's control, stdout and stderr descriptors."""
+        self._limits = limits
+        if self._cgroup is not None:
+            self._cgroup.limit(memory_bytes=int(limits["memory_bytes"]), pids=int(limits["pids"]) + PIDS_OF_OURS)
+        ours, theirs = _guest_descriptors()
+        try:
+            await self._start({"op": "checkout", "limits": limits}, theirs)
+        except BaseException:
+            _close_all(ours)
+            raise
+        self._checked_out = True
+        return ours
+
+    async def _start(self, order: wire.Message, theirs: tuple[int, int, int]) -> None:
+        try:
+            # The order in which `lockdown.arrange_descriptors` takes them: stdout, stderr, control.
+            message, fds = await self._step("started", order, (theirs[1], theirs[2], theirs[0]))
+        finally:
+            _close_all(theirs)
+        if self._guest_fd >= 0:
+            os.close(self._guest_fd)
+        self._guest_fd = fds[0]
+        self.guest_report = str(message["report"])
+        if "error=" in self.guest_report or not self.guest_report or not self._guest_alive:
+            raise SandboxdError(Code.JAIL_FAILED, f"The guest could not be locked down: {self.guest_report[:500]}")
+        assert self.meter is not None
+        self.meter.guest_pid = _pid_of(self._guest_fd)
+
+    async def _step(
+        self, answer: str, message: wire.Message, fds: tuple[int, ...] = ()
+    ) -> tuple[wire.Message, list[int]]:
+        assert self._channel is not None
+        waiting = self._steps[answer] = self._loop.create_future()
+        self._channel.send(message, fds)
+        try:
+            async with asyncio.timeout(STEP_SECONDS):
+                return await waiting
+        except TimeoutError:
+            raise SandboxdError(Code.JAIL_FAILED, f"pid 1 did not answer {message['op']!r} in time.") from None
+
+    # ---- hearing --------------------------------------------------------------------------------------------
+
+    def _on_message(self, message: wire.Message, fds: list[int]) -> None:
+        op = message["op"]
+        if op == "started":
+            self._guest_alive = True
+        if (waiting := self._steps.pop(op, None)) is not None and not waiting.done():
+            waiting.set_result((message, fds))
+        elif op == "failed":
+            self._fail_steps(self._host.blocked(str(message["detail"]), None))
+        elif op == "guest_exit":
+            self._on_guest_exit(int(message["status"]))
+        elif op == "file":
+            done = protocol.FileDone(int(message["request"]), str(message.get("error", "")), message.get("stat", {}))
+            self._notify(done, tuple(fds))
+            _close_all(fds)
+        else:
+            _close_all(fds)
+
+    def _on_silence(self, reason: str) -> None:
+        self._fail_steps(SandboxdError(Code.JAIL_FAILED, f"pid 1 ended during its set-up ({reason})."))
+
+    def _on_exit(self, status: int) -> None:
+        self._ended.set_result(status)
+        self._on_silence(f"wait status {status}")
+        if self._checked_out and not self._closing:
+            self._notify(protocol.BoxLost(self.number, f"pid 1 ended with wait status {status}"), ())
+
+    def _fail_steps(self, error: SandboxdError) -> None:
+        for waiting in self._steps.values():
+            if not waiting.done():
+                waiting.set_exception(error)
+        self._steps.clear()
+
+    # ---- executions -----------------------------------------------------------------------------------------
+
+    def begin(self, number: int, deadline_seconds: float) -> None:
+        """Start the clocks of an execution."""
+        assert self.meter is not None
+        grace, cpu = float(self._limits["grace_seconds"]), float(self._limits["cpu_seconds"])
+        reins = Reins(self._interrupt_guest, self.kill_guest)
+        self._execution = Execution(number, deadline_seconds, grace, cpu, self.meter, reins)
+
+    def end(self, request: int, number: int) -> protocol.Ended:
+        """Stop the clocks: the guest answered."""
+        execution, self._execution = self._execution, None
+        if execution is None or execution.number != number:
+            return protocol.Ended(request, "", "", {}, [])
+        used = execution.stop()
+        return protocol.Ended(request, execution.cause, execution.code, used.usage(), used.limits_hit())
+
+    def interrupt(self, number: int, cause: str, code: str) -> None:
+        """Make the running execution end for a cause."""
+        if self._execution is not None and self._execution.number == number:
+            self._execution.end(cause, code)
+
+    def _interrupt_guest(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._guest_fd, signal.SIGINT)
+
+    def kill_guest(self) -> None:
+        """Kill the guest, and have pid 1 kill all that it started."""
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._guest_fd, signal.SIGKILL)
+        if self._channel is not None:
+            self._channel.send({"op": "sweep"})
+        self._sweep_timer = self._loop.call_later(SWEEP_SECONDS, self._kill_all)
+
+    def _on_guest_exit(self, status: int) -> None:
+        self._guest_alive = False
+        if self._sweep_timer is not None:
+            self._sweep_timer.cancel()
+        execution, self._execution = self._execution, None
+        if self._closing or not self._checked_out or self._respawning:
+            return  # a guest that dies while it starts fails `_start`
+        used = execution.stop() if execution is not None else None
+        death: GuestDeath = explain(status, execution, used)
+        number = execution.number if execution is not None else 0
+        usage, hits = (used.usage(), used.limits_hit()) if used is not None else ({}, [])
+        message = protocol.GuestDied(
+            self.number, number, death.cause, death.source, death.code, death.detail, usage, hits
+        )
+        self._notify(message, ())
+        self._host.spawn(self._respawn())
+
+    async def _respawn(self) -> None:
+        """Start the next guest: the interpreter is lost, the files are not."""
+        ours, theirs = _guest_descriptors()
+        self._respawning = True
+        try:
+            await self._start({"op": "respawn"}, theirs)
+        except SandboxdError:
+            self._kill_all()  # reported as BoxLost when it is reaped
+        else:
+            self._notify(protocol.Respawned(self.number), ours)
+        finally:
+            self._respawning = False
+            _close_all(ours)
+
+    def file(self, message: protocol.File) -> None:
+        """Pass a file operation to pid 1."""
+        assert self._channel is not None
+        self._channel.send({**protocol.encode(message), "op": "file"})
+
+    # ---- ending ---------------------------------------------------------------------------------------------
+
+    def _kill_all(self) -> None:
+        """Kill pid 1: the kernel ends everything else in its pid namespace with it."""
+        if self._pid and not self._ended.done():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._pid, signal.SIGKILL)
+
+    async def close(self) -> None:
+        """End the tree and remove the cgroup. Idempotent."""
+        if self._closing:
+            return
+        self._closing = True
+        if self._execution is not None:
+            self._execution.stop()
+        self._kill_all()
+        if self._pid:
+            await self._ended
+        if self._channel is not None:
+            self._channel.close()
+        if self._sweep_timer is not None:
+            self._sweep_timer.cancel()
+        _close_all(fd for fd in (self._work_fd, self._guest_fd) if fd >= 0)
+        if self._cgroup is not None:
+            self._cgroup.remove()
+        if self._slot is not None:
+            self._host.give_slot(self._slot)
+
+
+def _guest_descriptors() -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+    """Return (control, stdout, stderr) for the front and for the guest."""
+    control = socket.socketpair()
+    stdout, stderr = os.pipe2(os.O_CLOEXEC), os.pipe2(os.O_CLOEXEC)
+    return (control[0].detach(), stdout[0], stderr[0]), (control[1].detach(), stdout[1], stderr[1])
+
+
+def _close_all(fds: Any) -> None:
+    for fd in fds:
+        os.close(fd)
+
+
+def _pid_of(pidfd: int) -> int:
+    """Return the pid behind a pidfd in this process's namespace."""
+    for line in Path(f"/proc/self/fdinfo/{pidfd}").read_text().splitlines():
+        if line.startswith("Pid:"):
+            return int(line.split()[1])
+    return 0

@@ -1,0 +1,36 @@
+"""Why a guest died, by the evidence that the kernel and the launcher hold. The guest itself is not asked."""
+
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import dataclass
+
+from sandboxd.launcher.execution import Execution
+from sandboxd.launcher.meter import Reading
+
+_CAUSE_SOURCES = {"timeout_wall": "deadline", "timeout_cpu": "cpu clock", "output_limit": "output"}
+
+
+@dataclass(frozen=True, slots=True)
+class GuestDeath:
+    """`cause` is an outcome's name, "" for a program that ended its own interpreter (`code` is then "exit:N")."""
+
+    cause: str
+    source: str
+    code: str
+    detail: str = ""
+
+
+def explain(status: int, execution: Execution | None, used: Reading | None) -> GuestDeath:
+    """Return the cause of a guest's death from its wait status, the launcher's own acts, and the cgroup."""
+    if execution is not None and execution.cause:
+        source = _CAUSE_SOURCES.get(execution.cause, "request")
+        return GuestDeath(execution.cause, source, execution.code, "killed after the grace")
+    if used is not None and used.oom_kills:
+        return GuestDeath("oom", "cgroup", "oom_kill", f"{used.oom_kills} processes killed by the memory limit")
+    if os.WIFSIGNALED(status):
+        name = signal.Signals(os.WTERMSIG(status)).name
+        cause = "killed" if name == "SIGKILL" else "crashed"
+        return GuestDeath(cause, "waitpid", name)
+    return GuestDeath("", "waitpid", f"exit:{os.WEXITSTATUS(status)}")

@@ -1,0 +1,80 @@
+"""One running execution, as the launcher sees it: deadlines, interrupts, the kill, and what was used.
+
+At the deadline the guest is interrupted, and again every 10 ms; at deadline + grace it is killed. The CPU limit is looked at
+when it could first be reached, then again when the rest could be used up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sandboxd.launcher.meter import Meter, Reading
+
+REPEAT_SECONDS = 0.010
+CPU_COUNT = os.cpu_count() or 1
+MIN_CPU_CHECK_SECONDS = 0.005
+
+
+@dataclass(frozen=True, slots=True)
+class Reins:
+    """How an execution acts on its guest."""
+
+    interrupt: Callable[[], None]
+    kill: Callable[[], None]
+
+
+class Execution:
+    """Timers and cause of one execution. `cause` is an outcome's name once it was made to end."""
+
+    def __init__(
+        self, number: int, deadline_seconds: float, grace_seconds: float, cpu_seconds: float, meter: Meter, reins: Reins
+    ) -> None:
+        self.number = number
+        self.cause = ""
+        self.code = ""
+        self._grace = grace_seconds
+        self._cpu_limit = cpu_seconds
+        self._meter = meter
+        self._reins = reins
+        self._loop = asyncio.get_running_loop()
+        self._before = meter.read(start=True)
+        self._started = time.monotonic()
+        self._timer = self._loop.call_later(deadline_seconds, self.end, "timeout_wall", "")
+        self._cpu_timer = self._loop.call_later(cpu_seconds / CPU_COUNT, self._check_cpu)
+        self._kill_timer: asyncio.TimerHandle | None = None
+
+    def _check_cpu(self) -> None:
+        used = self._meter.cpu_seconds()
+        if used is None or self._before.cpu_seconds is None:
+            return
+        left = self._cpu_limit - (used - self._before.cpu_seconds)
+        if left <= 0:
+            self.end("timeout_cpu", "")
+        else:
+            self._cpu_timer = self._loop.call_later(max(left / CPU_COUNT, MIN_CPU_CHECK_SECONDS), self._check_cpu)
+
+    def end(self, cause: str, code: str) -> None:
+        """Make it end for a cause: interrupt now and every 10 ms, kill after the grace. The first cause stays."""
+        if self.cause:
+            return
+        self.cause, self.code = cause, code
+        self._timer.cancel()
+        self._cpu_timer.cancel()
+        self._kill_timer = self._loop.call_later(self._grace, self._reins.kill)
+        if self._grace > 0:
+            self._repeat()
+
+    def _repeat(self) -> None:
+        self._reins.interrupt()
+        self._timer = self._loop.call_later(REPEAT_SECONDS, self._repeat)
+
+    def stop(self) -> Reading:
+        """Stop all timers; return what was used since the start."""
+        for timer in (self._timer, self._cpu_timer, self._kill_timer):
+            if timer is not None:
+                timer.cancel()
+        return self._meter.read(start=False).since(self._before, time.monotonic() - self._started)

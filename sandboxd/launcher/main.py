@@ -1,0 +1,198 @@
+"""The launcher's executable: `python -m sandboxd.launcher --fd N`, where N is a SEQPACKET socket to the front."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import itertools
+import os
+import signal
+import socket
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+from sandboxd.environments import Environment, load_environments
+from sandboxd.errors import Code, SandboxdError
+from sandboxd.jail import kernel, wire
+from sandboxd.launcher import protections, protocol
+from sandboxd.launcher.box import Box
+from sandboxd.launcher.channel import Channel
+from sandboxd.launcher.host import Host
+from sandboxd.launcher.pool import Pool
+from sandboxd.launcher.undertaker import Undertaker
+from sandboxd.launcher.zygotes import Zygotes
+from sandboxd.seccomp import build_filters
+
+
+class Launcher:
+    """Serves one front. State is touched on the event loop only."""
+
+    def __init__(self, sock: socket.socket, undertaker: Undertaker) -> None:
+        self._undertaker = undertaker
+        self._finished = asyncio.Event()
+        self._channel = Channel(sock, self._on_message, lambda _: self._finished.set())
+        self._numbers = itertools.count(1)
+        self._boxes: dict[int, Box] = {}
+        self._host: Host | None = None
+        self._zygotes: Zygotes | None = None
+        self._pool: Pool | None = None
+        self._environments_dir = Path()
+        self._early: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Serve until the front is gone or a signal asks to end; then remove everything."""
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self._finished.set)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is the front's business
+        await self._finished.wait()
+        await self._close()
+
+    async def _close(self) -> None:
+        self._channel.close()
+        if self._pool is not None:
+            await self._pool.close()
+        if self._zygotes is not None:
+            self._zygotes.close()
+        await asyncio.gather(*(box.close() for box in self._boxes.values()), return_exceptions=True)
+        if self._host is not None:
+            await self._host.close()
+        self._undertaker.release()
+
+    def _notify(self, message: protocol.LauncherMessage, fds: tuple[int, ...] = ()) -> None:
+        self._channel.send(protocol.encode(message), fds)
+        if isinstance(message, protocol.BoxLost) and (box := self._boxes.pop(message.box, None)) is not None:
+            assert self._host is not None
+            self._host.spawn(box.close())
+
+    # ---- dispatch -------------------------------------------------------------------------------------------
+
+    def _on_message(self, raw: wire.Message, fds: list[int]) -> None:
+        for fd in fds:
+            os.close(fd)  # the front has none to give
+        message = protocol.decode(raw)
+        if isinstance(message, protocol.Hello):
+            task = asyncio.get_running_loop().create_task(self._answer(message.request, self._hello(message)))
+            self._early.add(task)
+            task.add_done_callback(self._early.discard)
+        elif isinstance(message, protocol.Open):
+            self._spawn(message.request, self._open(message))
+        elif isinstance(message, protocol.Close):
+            self._spawn(message.request, self._close_box(message))
+        else:
+            self._on_box_message(message)
+
+    def _on_box_message(self, message: protocol.FrontMessage | protocol.LauncherMessage) -> None:
+        box = self._boxes.get(getattr(message, "box", 0))
+        if isinstance(message, protocol.Begin) and box is not None:
+            box.begin(message.execution, message.deadline_seconds)
+        elif isinstance(message, protocol.Interrupt) and box is not None:
+            box.interrupt(message.execution, message.cause, message.code)
+        elif isinstance(message, protocol.End):
+            gone = protocol.Ended(message.request, "", "", {}, [])
+            self._notify(box.end(message.request, message.execution) if box is not None else gone)
+        elif isinstance(message, protocol.File):
+            if box is not None:
+                box.file(message)
+            else:
+                self._notify(protocol.FileDone(message.request, "ESTALE"))
+
+    def _spawn(self, request: int, work: Coroutine[Any, Any, None]) -> None:
+        assert self._host is not None
+        self._host.spawn(self._answer(request, work))
+
+    async def _answer(self, request: int, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except SandboxdError as error:
+            self._notify(protocol.Failed(request, error.code, error.message, error.remedy))
+        except (OSError, TimeoutError) as error:
+            text = f"{type(error).__name__}: {error}"
+            self._notify(protocol.Failed(request, Code.JAIL_FAILED, text, "Run 'sandboxd doctor'."))
+
+    # ---- requests -------------------------------------------------------------------------------------------
+
+    async def _hello(self, hello: protocol.Hello) -> None:
+        if not kernel.supported_machine():
+            raise SandboxdError(Code.EXECUTOR_UNAVAILABLE, f"The jail does not know {kernel.MACHINE}.")
+        own = frozenset({os.getpid(), os.getppid(), self._undertaker.pid})
+        self._host = Host(hello.instance, hello.memory_total_bytes, own)
+        self._undertaker.remember(cgroups=self._host.cgroups.roots, directory=hello.ephemeral_dir)
+        self._zygotes = Zygotes(build_filters())
+        self._pool = Pool(self._host, hello.pool_size, self._make)
+        self._environments_dir = Path(hello.environments_dir)
+        for name in dict.fromkeys(["base", *hello.prepare]):
+            if (environment := load_environments(self._environments_dir).get(name)) is not None:
+                self._zygotes.get(environment)
+        await self._prove()
+        reasons = {f"cgroup_{name}": reason for name, reason in self._host.cgroup_reasons.items()}
+        self._notify(protocol.Ready(hello.request, reasons))
+
+    async def _prove(self) -> None:
+        """Build one box: a host that cannot carry the jail is found at the start, not at the first request."""
+        assert self._pool is not None
+        environment = load_environments(self._environments_dir)["base"]
+        box, _ = await self._pool.take(environment)
+        await box.close()
+
+    def _make(self, environment: Environment) -> Box:
+        assert self._zygotes is not None
+        assert self._host is not None
+        return Box(next(self._numbers), self._zygotes.get(environment), self._host, self._notify)
+
+    def _environment(self, name: str) -> Environment:
+        known = load_environments(self._environments_dir)
+        if name not in known:
+            raise SandboxdError(
+                Code.ENVIRONMENT_NOT_FOUND,
+                f"There is no environment {name!r}; there are {', '.join(known)}.",
+                remedy=f"Create it: sandboxd env create {name}",
+            )
+        return known[name]
+
+    async def _open(self, message: protocol.Open) -> None:
+        assert self._pool is not None
+        assert self._host is not None
+        box, pooled = await self._pool.take(self._environment(message.environment))
+        try:
+            fds = await box.check_out(message.limits)
+            try:
+                assert box.meter is not None
+                rows = protections.active_protections(
+                    box.meter.guest_pid, box.report, box.guest_report,
+                    self._host.cgroup_reasons, set(self._host.cgroups.homes),
+                )  # fmt: skip
+                total = message.limits.get("memory_enforce") == "total"
+                protections.check_required(rows, message.require, memory_total=total)
+                self._boxes[box.number] = box
+                listed = [list(row) for row in rows]
+                self._notify(protocol.Opened(message.request, box.number, box.python, listed, pooled), fds)
+            finally:
+                for fd in fds:
+                    os.close(fd)
+        except BaseException:
+            self._boxes.pop(box.number, None)
+            await box.close()
+            raise
+
+    async def _close_box(self, message: protocol.Close) -> None:
+        box = self._boxes.pop(message.box, None)
+        if box is not None:
+            await box.close()
+        self._notify(protocol.Closed(message.request))
+
+
+def main() -> int:
+    """Run the launcher on the descriptor that `--fd` names."""
+    parser = argparse.ArgumentParser(prog="sandboxd.launcher", description="Internal: started by 'sandboxd serve'.")
+    parser.add_argument("--fd", type=int, required=True)
+    number: int = parser.parse_args().fd
+    undertaker = Undertaker()  # before the loop, the sockets and everything else it must not hold
+    sock = socket.socket(fileno=number)
+    sock.set_inheritable(False)
+    asyncio.run(_run(sock, undertaker))
+    return 0
+
+
+async def _run(sock: socket.socket, undertaker: Undertaker) -> None:
+    await Launcher(sock, undertaker).run()

@@ -1,0 +1,79 @@
+"""What is active in a box, verified where it can be: from outside in /proc, from inside by pid 1's and the guest's reports."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from sandboxd.errors import Code, SandboxdError
+
+Row = tuple[str, bool, str]
+
+_REMEDIES = {
+    "landlock": "Needs Linux 5.13 and 'landlock' in the kernel's lsm= list: see /sys/kernel/security/lsm.",
+    "cgroup_memory": "Run sandboxd as root or as a systemd unit with Delegate=yes, or use a policy with enforce: per_process.",
+    "cgroup_pids": "Run sandboxd as root or as a systemd unit with Delegate=yes.",
+    "cgroup_cpu": "Run sandboxd as root or as a systemd unit with Delegate=yes.",
+    "no_nested_userns": "/proc/sys must be writable where sandboxd runs (Docker: --security-opt systempaths=unconfined).",
+}
+
+
+def active_protections(
+    guest_pid: int, built: dict[str, Any], guest: str, cgroup_reasons: dict[str, str], cgroups: set[str]
+) -> list[Row]:
+    """Return (name, active, detail) for every protection of the process tier.
+
+    Args:
+        guest_pid: the guest, in the launcher's pid namespace.
+        built: pid 1's report of its set-up.
+        guest: the guest's report, "key=value,…".
+        cgroup_reasons: why a controller is missing.
+        cgroups: controllers in use.
+    """
+    said = dict(item.split("=", 1) for item in guest.split(",") if "=" in item)
+    status = _status(guest_pid)
+    rows: list[Row] = [(f"{name}_namespace", True, "") for name in ("user", "mount", "pid", "network", "ipc", "uts")]
+    rows.append(_told("cgroup_namespace", built["cgroup_namespace"]))
+    rows.append(("read_only_root", True, "pivot_root into a tmpfs with read-only binds"))
+    rows.append(_told("no_nested_userns", built["no_nested_userns"]))
+    rows.append(("capabilities", status.get("CapEff") == "0" * 16 and status.get("CapBnd") == "0" * 16, "none held"))
+    rows.append(("no_new_privs", status.get("NoNewPrivs") == "1", ""))
+    rows.append(("seccomp", status.get("Seccomp") == "2", f"{status.get('Seccomp_filters', '?')} filters"))
+    abi = int(said.get("landlock", "0"))
+    rows.append(("landlock", abi > 0, f"ABI {abi}" if abi else "this kernel has no Landlock, or it is off"))
+    rows.append(("rlimits", True, ""))
+    rows.append(("non_dumpable", True, ""))
+    speculation = said.get("speculation", "")
+    rows.append(("speculation_control", bool(speculation), speculation or "decided by the kernel at boot"))
+    for controller in ("memory", "pids", "cpu"):
+        rows.append((f"cgroup_{controller}", controller in cgroups, cgroup_reasons.get(controller, "")))
+    return rows
+
+
+def _told(name: str, value: Any) -> Row:
+    return (name, value is True, "" if value is True else str(value)[:300])
+
+
+def _status(pid: int) -> dict[str, str]:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return {key: value.strip() for key, _, value in (line.partition(":") for line in lines)}
+
+
+def check_required(rows: list[Row], require: list[str], *, memory_total: bool) -> None:
+    """Refuse a box that lacks what its policy demands.
+
+    Raises:
+        SandboxdError: PROTECTION_MISSING, naming each and the remedy; POLICY_INVALID for a name that does not exist.
+    """
+    known = {name: (active, detail) for name, active, detail in rows}
+    wanted = [*require, *(["cgroup_memory"] if memory_total else [])]
+    unknown = [name for name in wanted if name not in known]
+    if unknown:
+        raise SandboxdError(
+            Code.POLICY_INVALID, f"require names {', '.join(unknown)}.", remedy=f"Known: {', '.join(known)}."
+        )
+    missing = [name for name in wanted if not known[name][0]]
+    if missing:
+        why = "; ".join(f"{name}: {known[name][1] or 'inactive'}" for name in missing)
+        remedy = " ".join(_REMEDIES.get(name, "See 'sandboxd doctor'.") for name in missing)
+        raise SandboxdError(Code.PROTECTION_MISSING, f"This host cannot enforce what the policy requires: {why}.", remedy=remedy)

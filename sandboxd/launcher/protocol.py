@@ -1,0 +1,224 @@
+"""The typed protocol between front and launcher. Descriptors travel beside a message in the order its docstring says.
+
+Requests carry `request`; the reply (or `Failed`) repeats it. Messages without one are notices.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, TypeAlias
+
+from sandboxd.jail.wire import WireError
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """Front → launcher, once: what this daemon is. Answered by `Ready` or `Failed`."""
+
+    op: ClassVar[str] = "hello"
+    request: int
+    instance: str  # names the cgroups of this daemon
+    environments_dir: str
+    prepare: list[str]  # environments whose zygote starts at once
+    pool_size: int
+    memory_total_bytes: int | None
+    ephemeral_dir: str | None  # removed when the daemon is gone, however it went
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """Launcher → front: the host can carry the jail; `host` names what holds for all boxes."""
+
+    op: ClassVar[str] = "ready"
+    request: int
+    host: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """Front → launcher: open a box. Answered by `Opened` or `Failed`."""
+
+    op: ClassVar[str] = "open"
+    request: int
+    display_id: str
+    environment: str
+    limits: dict[str, Any]
+    require: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """Launcher → front, with descriptors: control socket, stdout, stderr of the guest."""
+
+    op: ClassVar[str] = "opened"
+    request: int
+    box: int
+    python: str
+    protections: list[list[Any]]  # [name, active, detail]
+    pooled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """Front → launcher, no reply: the guest is about to get a cell; the deadline counts from here."""
+
+    op: ClassVar[str] = "begin"
+    box: int
+    execution: int
+    deadline_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """Front → launcher: the guest answered. Answered by `Ended`."""
+
+    op: ClassVar[str] = "end"
+    request: int
+    box: int
+    execution: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """Launcher → front: what the execution used, and the cause if it was made to end ("" if not)."""
+
+    op: ClassVar[str] = "ended"
+    request: int
+    cause: str
+    code: str
+    usage: dict[str, Any]
+    limits_hit: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupt:
+    """Front → launcher, no reply: end the running execution for `cause` (cancelled, output_limit), with grace."""
+
+    op: ClassVar[str] = "interrupt"
+    box: int
+    execution: int
+    cause: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class GuestDied:
+    """Launcher → front: the interpreter is gone, and why, as measured. `Respawned` follows, or `BoxLost`."""
+
+    op: ClassVar[str] = "guest_died"
+    box: int
+    execution: int  # 0: between executions
+    cause: str  # an outcome's name, or "" for an exit of its own
+    source: str
+    code: str
+    detail: str
+    usage: dict[str, Any]
+    limits_hit: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Respawned:
+    """Launcher → front, with descriptors: control socket, stdout, stderr of the next guest. Files stayed."""
+
+    op: ClassVar[str] = "respawned"
+    box: int
+
+
+@dataclass(frozen=True, slots=True)
+class BoxLost:
+    """Launcher → front: pid 1 is gone without having been told to."""
+
+    op: ClassVar[str] = "box_lost"
+    box: int
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """Front → launcher → pid 1: one file operation. Answered by `FileDone` (read, write, list: with a descriptor)."""
+
+    op: ClassVar[str] = "file"
+    request: int
+    box: int
+    do: str
+    path: str
+    upload: int = 0
+    keep: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FileDone:
+    """Launcher → front."""
+
+    op: ClassVar[str] = "file_done"
+    request: int
+    error: str  # an errno name, "" for success
+    stat: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """Front → launcher: end a box; answered by `Closed` when nothing of it is left."""
+
+    op: ClassVar[str] = "close"
+    request: int
+    box: int
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """Launcher → front."""
+
+    op: ClassVar[str] = "closed"
+    request: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Launcher → front: a request was refused or failed, with a code of `sandboxd.errors.Code`."""
+
+    op: ClassVar[str] = "failed"
+    request: int
+    code: str
+    message: str
+    remedy: str
+
+
+FrontMessage: TypeAlias = Hello | Open | Begin | End | Interrupt | File | Close
+LauncherMessage: TypeAlias = Ready | Opened | Ended | GuestDied | Respawned | BoxLost | FileDone | Closed | Failed
+
+_TYPES = {
+    kind.op: kind
+    for kind in (
+        Hello, Ready, Open, Opened, Begin, End, Ended, Interrupt, GuestDied, Respawned, BoxLost, File, FileDone,
+        Close, Closed, Failed,
+    )
+}  # fmt: skip
+
+
+def encode(message: FrontMessage | LauncherMessage) -> dict[str, Any]:
+    """Return the JSON object of a message."""
+    raw = {name: getattr(message, name) for name in type(message).__dataclass_fields__}
+    raw["op"] = message.op
+    return raw
+
+
+def decode(raw: dict[str, Any]) -> FrontMessage | LauncherMessage:
+    """Return the message of a JSON object.
+
+    Raises:
+        WireError: unknown operation, unknown or missing field.
+    """
+    body = dict(raw)
+    kind = _TYPES.get(body.pop("op"))
+    if kind is None:
+        raise WireError(f"unknown operation {raw['op']!r:.40}")
+    names = {f.name for f in dataclasses.fields(kind)}
+    if not names >= body.keys():
+        raise WireError(f"unknown field in {kind.op}")
+    try:
+        message: FrontMessage | LauncherMessage = kind(**body)
+    except TypeError as error:
+        raise WireError(str(error)) from None
+    return message

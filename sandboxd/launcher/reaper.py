@@ -1,0 +1,45 @@
+"""The one place that waits for the launcher's children: zygotes, the undertaker, and every box's pid 1."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+
+MAX_EARLY = 1024
+
+
+class Reaper:
+    """Reaps on SIGCHLD. A child that ends before anyone asked for it is remembered."""
+
+    def __init__(self) -> None:
+        self._watched: dict[int, Callable[[int], None]] = {}
+        self._early: dict[int, int] = {}
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_signal_handler(signal.SIGCHLD, self._reap)
+
+    def watch(self, pid: int, callback: Callable[[int], None]) -> None:
+        """Call back with the wait status when `pid` has ended (also if it ended already)."""
+        if pid in self._early:
+            self._loop.call_soon(callback, self._early.pop(pid))
+        else:
+            self._watched[pid] = callback
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            callback = self._watched.pop(pid, None)
+            if callback is not None:
+                callback(status)
+            elif len(self._early) < MAX_EARLY:
+                self._early[pid] = status
+
+    def close(self) -> None:
+        """Stop reaping."""
+        self._loop.remove_signal_handler(signal.SIGCHLD)

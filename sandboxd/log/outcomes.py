@@ -1,0 +1,102 @@
+"""Intents and results as fields of records, and back: only facts, no text that a program can choose.
+
+`Evidence.detail`, texts, errors and answers stay out: they can quote the program. What stays in is cut to the
+letters that codes and names are made of.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from typing import TYPE_CHECKING, Any
+
+from sandboxd.events import Evidence, Outcome, Result, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sandboxd.log.records import JsonValue
+
+_MAX_TOKEN_CHARS = 48
+_MAX_LIMITS = 8
+_NOT_TOKEN = re.compile(r"[^A-Za-z0-9_.:+/@-]")
+_USAGE_NAMES = tuple(field.name for field in dataclasses.fields(Usage) if field.name != "sources")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Intent:
+    """What is about to run: for whom, where, what, under which policy. `session` is the display id."""
+
+    execution_id: str
+    uid: int
+    session: str
+    source_sha256: str
+    policy: str
+    policy_digest: str
+
+
+def intent_fields(intent: Intent) -> dict[str, JsonValue]:
+    """Turn an intent into fields."""
+    return {field.name: getattr(intent, field.name) for field in dataclasses.fields(Intent)}
+
+
+def intent_of(record: Mapping[str, Any]) -> Intent:
+    """Read an intent back. Raises KeyError, TypeError."""
+    intent = Intent(**{field.name: record[field.name] for field in dataclasses.fields(Intent)})
+    if type(intent.uid) is not int or not isinstance(intent.execution_id, str):
+        raise TypeError("an intent's members have other types")
+    return intent
+
+
+def outcome_fields(intent: Intent, result: Result) -> dict[str, JsonValue]:
+    """Turn the facts of a result into fields, bounded to less than an owed record's room."""
+    usage: dict[str, JsonValue] = {
+        name: value for name in _USAGE_NAMES if (value := getattr(result.usage, name)) is not None
+    }
+    sources = result.usage.sources
+    return {
+        "execution_id": intent.execution_id,
+        "uid": intent.uid,
+        "session": intent.session,
+        "outcome": result.outcome.value,
+        "evidence": {"source": _token(result.evidence.source), "code": _token(result.evidence.code)},
+        "usage": usage,
+        "usage_sources": {name: _token(sources[name]) for name in _USAGE_NAMES if name in sources},
+        "limits_hit": [_token(name) for name in result.limits_hit[:_MAX_LIMITS]],
+        "stdout_dropped_bytes": result.stdout_dropped_bytes,
+        "stderr_dropped_bytes": result.stderr_dropped_bytes,
+        "variables_lost": result.variables_lost,
+    }
+
+
+def result_of(record: Mapping[str, Any]) -> Result:
+    """Read the facts of a result back. Raises KeyError, TypeError, ValueError."""
+    evidence, usage = record["evidence"], record["usage"]
+    return Result(
+        outcome=Outcome(record["outcome"]),
+        evidence=Evidence(source=str(evidence["source"]), code=str(evidence["code"])),
+        usage=Usage(
+            **{name: usage[name] for name in _USAGE_NAMES if name in usage},
+            sources=dict(record["usage_sources"]),
+        ),
+        limits_hit=tuple(str(name) for name in record["limits_hit"]),
+        stdout_dropped_bytes=int(record["stdout_dropped_bytes"]),
+        stderr_dropped_bytes=int(record["stderr_dropped_bytes"]),
+        variables_lost=bool(record["variables_lost"]),
+    )
+
+
+def facts_of(result: Result) -> Result:
+    """Take from a result what the log keeps of it."""
+    return dataclasses.replace(
+        result,
+        evidence=Evidence(_token(result.evidence.source), _token(result.evidence.code)),
+        text=None,
+        error=None,
+        limits_hit=tuple(_token(name) for name in result.limits_hit[:_MAX_LIMITS]),
+        final_answer=None,
+    )
+
+
+def _token(text: str) -> str:
+    return _NOT_TOKEN.sub("?", text[:_MAX_TOKEN_CHARS])

@@ -1,0 +1,231 @@
+"""The one way of a snippet, from text to recorded outcome. There is no second way in.
+
+Theory of operation
+===================
+
+Every snippet, from every client and adapter, passes `Pipeline.run`:
+
+    text -> screen -> admission -> intent in the log -> box.execute -> outcome in the log -> result
+
+1. **Screen.** The verdict comes from killable workers outside this process and is a filter, never the boundary. It
+   has no side effect, so it stands first: a snippet that will not run takes no slot. Anything but "allow" and
+   "warn" ends here, an unknown decision too.
+2. **Admission.** A bounded number runs, a bounded number waits in turn, the rest is refused. It stands before the
+   intent so that a refusal is NOT_STARTED in the full sense: nothing was written, the same execution id may come
+   again. Who asks meanwhile what became of the id hears "running" (`Flight` is known from acceptance on).
+3. **Intent.** `Executions.begin` is where at-most-once is decided. When it returns None the record is as durable as
+   the daemon promises, and only then may anything start. When it returns a record the id is a repeat: nothing
+   starts, the record answers. When it raises, nothing starts.
+4. **Execute.** The box is the boundary and holds the deadline. What the program does is a result; what the tier
+   cannot do is mapped to `infrastructure(code)`.
+5. **Outcome.** From the moment `begin` returned None exactly one outcome is recorded, whatever happens: result,
+   refusal of the tier, a bug, a stop by client or operator, cancellation of the task. Only death of the process
+   leaves none; the next start then writes `infrastructure(DAEMON_RESTARTED)` from the log.
+
+A snippet that was denied, or does not parse, is recorded by the same pair of records without a start between them.
+
+A stop (`Flight.stop`) may come at any time. Before the intent it ends the wait; between intent and start it is
+honoured without a start; after it the box interrupts and kills.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
+
+from sandboxd.errors import Code, SandboxdError
+from sandboxd.events import Decision, Display, Evidence, Outcome, Output, Result, Usage, Verdict
+from sandboxd.executors.base import Job
+from sandboxd.log import Intent, Record
+from sandboxd.screen import syntax_error_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sandboxd.executors.base import Box
+    from sandboxd.log import Executions
+    from sandboxd.policy import Policy
+    from sandboxd.quota import Admission
+    from sandboxd.screen import Screener
+
+_logger = logging.getLogger(__name__)
+
+Emit: TypeAlias = "Callable[[Verdict | Output | Display], None]"
+"""Takes what a snippet emits before its result, at once and without blocking."""
+
+_PASSING = frozenset({Decision.ALLOW, Decision.WARN})
+_SHUTDOWN = Result(
+    Outcome.KILLED,
+    Evidence(source="daemon", code="shutdown", detail="the daemon stopped"),
+    variables_lost=True,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Snippet:
+    """One source text that a caller wants to run, with everything that decides about it."""
+
+    execution_id: str
+    uid: int
+    session: str  # display id
+    code: str
+    policy: Policy
+    deadline_seconds: float
+    source_sha256: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        digest = hashlib.sha256(self.code.encode("utf-8", "surrogatepass")).hexdigest()
+        object.__setattr__(self, "source_sha256", digest)
+
+
+class Flight:
+    """A snippet on its way. The mutable state is how far it got and who stopped it; it belongs to the loop."""
+
+    __slots__ = ("_box", "_task", "snippet", "stopped_by")
+
+    def __init__(self, snippet: Snippet) -> None:
+        self.snippet = snippet
+        self.stopped_by = ""
+        self._box: Box | None = None
+        self._task: asyncio.Task[object] | None = None
+
+    def stop(self, actor: str) -> None:
+        """End the snippet wherever it is; the first actor is the one recorded."""
+        if self.stopped_by:
+            return
+        self.stopped_by = actor
+        if self._box is not None:
+            self._box.cancel(actor)
+        elif self._task is not None:
+            self._task.cancel()
+
+    async def wait_in(self, admission: Admission) -> bool:
+        """Wait for a slot; False when the flight was stopped meanwhile, and then no slot is held."""
+        if self.stopped_by:
+            return False
+        self._task = asyncio.current_task()
+        try:
+            await admission.enter()
+        except asyncio.CancelledError:
+            if not self.stopped_by or self._task is None or self._task.uncancel() > 0:
+                raise  # the daemon's own cancellation, not ours alone
+            return False
+        finally:
+            self._task = None
+        return True
+
+    async def fly(self, box: Box, emit: Emit) -> Result:
+        """Run in the box; a stop that came before the start is honoured without one."""
+        if self.stopped_by:
+            return _stopped(self.stopped_by)
+        snippet = self.snippet
+        self._box = box
+        try:
+            return await box.execute(Job(snippet.execution_id, snippet.code, snippet.deadline_seconds), emit)
+        finally:
+            self._box = None
+
+
+class Pipeline:
+    """Takes each snippet through screen, admission, log and box."""
+
+    def __init__(self, *, screener: Screener, admission: Admission, executions: Executions) -> None:
+        self._screener = screener
+        self._admission = admission
+        self._executions = executions
+        self.outcomes: Counter[Outcome] = Counter()
+
+    async def run(self, flight: Flight, box: Box, emit: Emit) -> Result | Record:
+        """Run a snippet to its recorded end. A `Record` says: a repeated id, nothing was started.
+
+        Raises:
+            SandboxdError: a refusal before the intent (QUOTA_QUEUE, EXECUTION_ID_REUSED, LOG_FULL, LOG_FAILED).
+        """
+        snippet = flight.snippet
+        verdict = await self._screener.check(snippet.code, snippet.policy)
+        ended = _without_running(verdict)
+        if ended is not None:
+            return await self._recorded(flight, verdict, emit, ended)
+        if not await flight.wait_in(self._admission):
+            return await self._recorded(flight, verdict, emit, _stopped(flight.stopped_by))
+        try:
+            return await self._recorded(flight, verdict, emit, box)
+        finally:
+            self._admission.leave()
+
+    async def _recorded(
+        self, flight: Flight, verdict: Verdict, emit: Emit, end: Box | Result
+    ) -> Result | Record:
+        """Put the pair of records around the end: a result that stands already, or a run in the box."""
+        snippet = flight.snippet
+        repeated = await self._executions.begin(_intent(snippet))
+        if repeated is not None:
+            return repeated
+        result = _SHUTDOWN  # stands when this task is cancelled below
+        try:
+            emit(verdict)
+            result = end if isinstance(end, Result) else await flight.fly(end, emit)
+        except SandboxdError as error:
+            result = infrastructure(error.code, error.message)
+        except Exception:
+            _logger.exception("execution failed", extra=_names(snippet))
+            result = infrastructure(Code.INTERNAL, "the daemon failed; its log tells why")
+        finally:
+            self._finish(snippet, result)
+        return result
+
+    def _finish(self, snippet: Snippet, result: Result) -> None:
+        self.outcomes[result.outcome] += 1
+        try:
+            self._executions.finish(snippet.execution_id, result)
+        except SandboxdError as error:
+            # The log takes nothing more, so nothing runs any more; the result that exists still reaches its client.
+            _logger.error("outcome not recorded: %s", error.code, extra=_names(snippet))  # noqa: TRY400
+
+
+def infrastructure(code: Code, detail: str) -> Result:
+    """Say that the fault is ours, and which."""
+    return Result(Outcome.INFRASTRUCTURE, Evidence(source="daemon", code=code.value, detail=detail))
+
+
+def _without_running(verdict: Verdict) -> Result | None:
+    """Tell the result of a snippet that will not run, None of one that may."""
+    if verdict.decision in _PASSING:
+        return None
+    error = syntax_error_of(verdict)
+    if error is not None:
+        return Result(Outcome.ERROR, Evidence(source="screen", code=error.name), error=error, usage=Usage())
+    worst = verdict.findings[0] if verdict.findings else None
+    return Result(
+        Outcome.DENIED,
+        Evidence(
+            source="screen",
+            code=worst.rule if worst else verdict.decision.value,
+            detail=worst.message if worst else "",
+        ),
+    )
+
+
+def _stopped(actor: str) -> Result:
+    """Tell the result of a snippet that was stopped before it started."""
+    outcome = Outcome.CANCELLED if actor == "client" else Outcome.KILLED
+    return Result(outcome, Evidence(source="daemon", code=actor, detail="stopped before it started"))
+
+
+def _intent(snippet: Snippet) -> Intent:
+    return Intent(
+        execution_id=snippet.execution_id,
+        uid=snippet.uid,
+        session=snippet.session,
+        source_sha256=snippet.source_sha256,
+        policy=snippet.policy.name,
+        policy_digest=snippet.policy.digest,
+    )
+
+
+def _names(snippet: Snippet) -> dict[str, str]:
+    return {"session": snippet.session, "execution": snippet.execution_id}

@@ -1,0 +1,194 @@
+"""From a chain of policy files to one effective policy.
+
+Every chain starts at `FLOOR`, the strictest policy there is: no syntax, no modules, hardly any memory. A file only
+loosens what stands below it, key by key:
+
+- a number or word replaces the parent's;
+- an `allow` list is added to the parent's, and takes the same entries out of the parent's `deny`; a `deny` list likewise;
+- `isolate.require` only grows: no file can drop a protection that its parent demands.
+
+Composition with other authorities (an organisation's ceiling, a principal's binding, the request) is a meet and happens
+after this; of these only the request exists, in `Policy.narrow`.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from sandboxd.events import Limits
+from sandboxd.policy.model import Policy, ScreenRules
+from sandboxd.policy.reading import Source
+from sandboxd.policy.units import format_duration, format_size
+
+_KIB, _MIB = 2**10, 2**20
+
+FLOOR: Mapping[str, Any] = {
+    "screen": {
+        "enabled": True,
+        "imports": {"allow": [], "deny": []},
+        "builtins": {"deny": ["__import__", "breakpoint", "compile", "eval", "exec", "globals", "locals", "vars"]},
+        "attributes": {"allow": [], "deny": [], "dynamic": "deny", "format": "deny"},
+        "nodes": {"allow": []},
+        "budgets": {
+            "source": 16 * _KIB,
+            "line": 2 * _KIB,
+            "nodes": 5000,
+            "depth": 50,
+            "string": 8 * _KIB,
+            "int_bits": 256,
+            "pow_bits": 4096,
+            "shift_bits": 4096,
+            "repeat": 65536,
+            "range": 10**6,
+        },
+        "text": {"bidi": "deny", "zero_width": "deny", "control": "deny", "nfkc": "deny"},
+    },
+    "isolate": {
+        "executor": "process",
+        "environment": "base",
+        "network": "none",
+        # What every sandbox of this tier can have on any host that it starts on at all. Landlock and cgroups depend on
+        # the host: a policy that needs them says so.
+        "require": [
+            "user_namespace",
+            "mount_namespace",
+            "pid_namespace",
+            "network_namespace",
+            "ipc_namespace",
+            "uts_namespace",
+            "read_only_root",
+            "no_nested_userns",
+            "capabilities",
+            "no_new_privs",
+            "seccomp",
+            "rlimits",
+            "non_dumpable",
+        ],
+    },
+    "limits": {
+        "wall": 5.0,
+        "grace": 0.25,
+        "cpu": 2.0,
+        "memory": {"max": 128 * _MIB, "enforce": "total"},
+        "pids": 8,
+        "disk": 16 * _MIB,
+        "files": 1024,
+        "output": 64 * _KIB,
+    },
+}
+
+_OPPOSITE = {"allow": "deny", "deny": "allow"}
+_SIZES = frozenset({"source", "line", "string", "max", "disk", "output"})
+_DURATIONS = frozenset({"wall", "grace", "cpu"})
+
+
+def effective(chain: list[Source]) -> dict[str, Any]:
+    """Merge a chain, furthest ancestor first, onto the floor."""
+    merged = copy.deepcopy(dict(FLOOR))
+    for source in chain:
+        written = source.file.model_dump(by_alias=True, exclude_unset=True)
+        merged = _merge(merged, {key: written[key] for key in FLOOR if key in written})
+    merged["screen"]["builtins"].pop("allow", None)  # it only takes names out of `deny`
+    return merged
+
+
+def build(source: Source, merged: dict[str, Any], elsewhere: tuple[tuple[str, str], ...]) -> Policy:
+    """Make the frozen policy of what `effective` returned."""
+    metadata = source.file.metadata
+    form = {
+        "apiVersion": source.file.api_version,
+        "kind": source.file.kind,
+        "metadata": {"name": metadata.name, "revision": metadata.revision},
+        **_in_units(merged),
+    }
+    canonical = json.dumps(form, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    form["metadata"]["description"] = metadata.description
+    isolate = merged["isolate"]
+    return Policy(
+        name=metadata.name,
+        description=metadata.description,
+        digest=hashlib.sha256(canonical.encode()).hexdigest(),
+        yaml=yaml.safe_dump(form, sort_keys=False, width=110, allow_unicode=True),
+        limits=_limits(merged["limits"]),
+        executor=isolate["executor"],
+        environment=isolate["environment"],
+        require=tuple(isolate["require"]),
+        screen=_rules(merged["screen"], metadata.name, isolate["environment"], elsewhere),
+        screened=merged["screen"]["enabled"],
+        revision=metadata.revision,
+    )
+
+
+def _merge(parent: Mapping[str, Any], child: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(parent)
+    for key, value in child.items():
+        if isinstance(value, Mapping):
+            merged[key] = _merge(parent.get(key, {}), value)
+        elif isinstance(value, list):
+            merged[key] = sorted({*parent.get(key, ()), *value})
+            _take_out(merged, _OPPOSITE.get(key), value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def _take_out(section: dict[str, Any], key: str | None, names: list[str]) -> None:
+    """Remove from the inherited opposite list what a nearer file says; its own two lists cannot overlap."""
+    if key in section:
+        section[key] = [name for name in section[key] if name not in names]
+
+
+def _in_units(section: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an effective section in the form of a policy file."""
+    written: dict[str, Any] = {}
+    for key, value in section.items():
+        if isinstance(value, Mapping):
+            written[key] = _in_units(value)
+        elif key in _SIZES:
+            written[key] = format_size(value)
+        elif key in _DURATIONS:
+            written[key] = format_duration(value)
+        else:
+            written[key] = value
+    return written
+
+
+def _limits(section: Mapping[str, Any]) -> Limits:
+    return Limits(
+        wall_seconds=section["wall"],
+        grace_seconds=section["grace"],
+        cpu_seconds=section["cpu"],
+        memory_bytes=section["memory"]["max"],
+        disk_bytes=section["disk"],
+        output_bytes=section["output"],
+        pids=section["pids"],
+        files=section["files"],
+        memory_enforce=section["memory"]["enforce"],
+    )
+
+
+def _rules(
+    section: Mapping[str, Any], policy: str, environment: str, elsewhere: tuple[tuple[str, str], ...]
+) -> ScreenRules:
+    attributes = section["attributes"]
+    return ScreenRules(
+        imports_allow=tuple(section["imports"]["allow"]),
+        imports_deny=tuple(section["imports"]["deny"]),
+        builtins_deny=tuple(section["builtins"]["deny"]),
+        attributes_allow=tuple(attributes["allow"]),
+        attributes_deny=tuple(attributes["deny"]),
+        attributes_dynamic=attributes["dynamic"],
+        attributes_format=attributes["format"],
+        nodes_allow=tuple(section["nodes"]["allow"]),
+        budgets=dict(section["budgets"]),
+        text=dict(section["text"]),
+        policy=policy,
+        environment=environment,
+        elsewhere=elsewhere,
+    )

@@ -1,0 +1,211 @@
+"""The form of a policy file, and the JSON Schema that editors and reviewers' tools read.
+
+Strict throughout: an unknown key, a wrong type or a value outside its range is an error, never ignored or coerced.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
+
+from sandboxd.policy.units import DURATION_PATTERN, SIZE_PATTERN, parse_duration, parse_size
+
+Action: TypeAlias = Literal["deny", "warn", "allow"]
+NodeGroup: TypeAlias = Literal[
+    "@core",
+    "@functions",
+    "@classes",
+    "@comprehensions",
+    "@generators",
+    "@match",
+    "@annotations",
+    "@async",
+    "@except-star",
+    "@type-parameters",
+]
+ProtectionName: TypeAlias = Literal[
+    "user_namespace",
+    "mount_namespace",
+    "pid_namespace",
+    "network_namespace",
+    "ipc_namespace",
+    "uts_namespace",
+    "cgroup_namespace",
+    "read_only_root",
+    "no_nested_userns",
+    "capabilities",
+    "no_new_privs",
+    "seccomp",
+    "landlock",
+    "rlimits",
+    "non_dumpable",
+    "cgroup_memory",
+    "cgroup_pids",
+    "cgroup_cpu",
+]
+
+_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
+ModulePattern: TypeAlias = Annotated[
+    str, StringConstraints(pattern=rf"^{_NAME}(\.{_NAME})*(\.\*)?$", max_length=200)
+]
+NamePattern: TypeAlias = Annotated[str, StringConstraints(pattern=rf"^{_NAME}\*?$", max_length=100)]
+Identifier: TypeAlias = Annotated[str, StringConstraints(pattern=rf"^{_NAME}$", max_length=100)]
+PolicyName: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
+
+
+def _duration(low: float, high: float) -> Any:
+    schema = WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN})
+    return Annotated[float, BeforeValidator(parse_duration), Field(ge=low, le=high), schema]
+
+
+def _size(low: int, high: int) -> Any:
+    schema = WithJsonSchema({"type": "string", "pattern": SIZE_PATTERN})
+    return Annotated[int, BeforeValidator(parse_size), Field(ge=low, le=high), schema]
+
+
+def _count(low: int, high: int) -> Any:
+    return Annotated[int, Field(ge=low, le=high)]
+
+
+_DAY = 86400.0
+_KIB, _MIB, _GIB, _TIB = 2**10, 2**20, 2**30, 2**40
+
+
+class Section(BaseModel):
+    """A mapping of a policy file."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class Metadata(Section):
+    """Who the policy is."""
+
+    name: PolicyName
+    revision: Annotated[int, Field(ge=1, le=10**9)] = 1
+    description: Annotated[str, StringConstraints(min_length=1, max_length=500)] = ""
+
+
+class Imports(Section):
+    """Modules and their members. The longest matching pattern decides; at equal length deny does."""
+
+    allow: list[ModulePattern] = []
+    deny: list[ModulePattern] = []
+
+
+class Builtins(Section):
+    """Builtin names that must not be used; `allow` takes one from the parent's list."""
+
+    allow: list[Identifier] = []
+    deny: list[Identifier] = []
+
+
+class Attributes(Section):
+    """Attribute names. Dunders are denied unless allowed; `*` at the end matches any rest."""
+
+    allow: list[NamePattern] = []
+    deny: list[NamePattern] = []
+    dynamic: Action | None = None
+    format: Action | None = None
+
+
+class Nodes(Section):
+    """Groups of syntax; whatever is in none of them is refused."""
+
+    allow: list[NodeGroup] = []
+
+
+class Budgets(Section):
+    """How large a source and its constants may be."""
+
+    source: _size(1, _MIB) | None = None  # type: ignore[valid-type]
+    line: _size(80, _MIB) | None = None  # type: ignore[valid-type]
+    nodes: _count(1, 200_000) | None = None  # type: ignore[valid-type]
+    depth: _count(1, 200) | None = None  # type: ignore[valid-type]
+    string: _size(1, _MIB) | None = None  # type: ignore[valid-type]
+    int_bits: _count(1, 10**6) | None = None  # type: ignore[valid-type]
+    pow_bits: _count(1, 10**9) | None = None  # type: ignore[valid-type]
+    shift_bits: _count(1, 10**9) | None = None  # type: ignore[valid-type]
+    repeat: _count(1, 10**12) | None = None  # type: ignore[valid-type]
+    range: _count(1, 10**18) | None = None  # type: ignore[valid-type]
+
+
+class Text(Section):
+    """Characters that make a source read otherwise than it runs."""
+
+    bidi: Action | None = None
+    zero_width: Action | None = None
+    control: Action | None = None
+    nfkc: Action | None = None
+
+
+class Screen(Section):
+    """Layer 1."""
+
+    enabled: bool | None = None
+    imports: Imports | None = None
+    builtins: Builtins | None = None
+    attributes: Attributes | None = None
+    nodes: Nodes | None = None
+    budgets: Budgets | None = None
+    text: Text | None = None
+
+
+class Isolate(Section):
+    """Layer 3. `require` names protections without which no sandbox opens; a child only adds to it."""
+
+    executor: Literal["process"] | None = None
+    environment: PolicyName | None = None
+    network: Literal["none"] | None = None
+    require: list[ProtectionName] = []
+
+
+class Memory(Section):
+    """How much, and whether the whole sandbox must be held to it (`total` needs a cgroup)."""
+
+    max: _size(16 * _MIB, _TIB) | None = None  # type: ignore[valid-type]
+    enforce: Literal["per_process", "total"] | None = None
+
+
+class LimitsSection(Section):
+    """Effective limits of a session; a request may only ask for less."""
+
+    wall: _duration(0.01, _DAY) | None = None  # type: ignore[valid-type]
+    grace: _duration(0.0, 60.0) | None = None  # type: ignore[valid-type]
+    cpu: _duration(0.01, _DAY) | None = None  # type: ignore[valid-type]
+    memory: Memory | None = None
+    pids: _count(1, 32768) | None = None  # type: ignore[valid-type]
+    disk: _size(_MIB, _TIB) | None = None  # type: ignore[valid-type]
+    files: _count(16, 10**7) | None = None  # type: ignore[valid-type]
+    output: _size(_KIB, _GIB) | None = None  # type: ignore[valid-type]
+
+
+class PolicyFile(Section):
+    """One policy file."""
+
+    api_version: Annotated[Literal["sandboxd/v1"], Field(alias="apiVersion")]
+    kind: Literal["Policy"]
+    metadata: Metadata
+    extends: PolicyName | None = None
+    screen: Screen | None = None
+    isolate: Isolate | None = None
+    limits: LimitsSection | None = None
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema (2020-12) of a policy file."""
+    schema = _without_null(PolicyFile.model_json_schema(by_alias=True))
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def _without_null(schema: Any) -> Any:
+    """Drop the null branches: an absent key is None here, but a written null is an error in the file."""
+    if isinstance(schema, list):
+        return [_without_null(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    branches = [one for one in schema.get("anyOf", ()) if one != {"type": "null"}]
+    rest = {key: _without_null(value) for key, value in schema.items() if key != "anyOf" and value is not None}
+    if len(branches) == 1:
+        return {**_without_null(branches[0]), **rest}
+    return rest | ({"anyOf": _without_null(branches)} if branches else {})

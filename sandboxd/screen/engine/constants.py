@@ -1,0 +1,130 @@
+"""Constants that are made to burn: literals, powers, shifts, repetitions and ranges over the policy's budgets.
+
+A lint on what stands in the text. Values that are computed at run time are the limits' affair.
+"""
+
+from __future__ import annotations
+
+import ast
+from typing import Any
+
+from .findings import Findings
+from .inventory import Inventory
+from .rules import Rules
+
+_FOLD_DEPTH = 8
+_FOLD_BITS = 4096  # larger values are not computed here
+_HINT = "Compute it in smaller steps, or do without it."
+
+
+def check(inventory: Inventory, rules: Rules, found: Findings) -> None:
+    """Check literals, constant operations, and loops over constant ranges."""
+    for constant in inventory.constants:
+        _check_literal(constant, rules, found)
+    for operation in inventory.operations:
+        check_operation = _OPERATIONS.get(type(operation.op))
+        if check_operation is not None:
+            check_operation(operation, rules.budgets, found)
+    for iterable in inventory.iterated:
+        _check_range(iterable, rules, found)
+
+
+def _check_literal(node: ast.Constant, rules: Rules, found: Findings) -> None:
+    value, budgets = node.value, rules.budgets
+    if isinstance(value, int):
+        if value.bit_length() > budgets["int_bits"]:
+            # The value itself never enters the message: its repr is what CPython refuses to compute.
+            message = f"an integer of {value.bit_length()} bits; the budget is {budgets['int_bits']}"
+            found.add("integer-too-large", message, node=node, hint=_HINT)
+    elif isinstance(value, (str, bytes)) and len(value) * 4 > budgets["string"]:
+        size = len(value) if isinstance(value, bytes) else len(value.encode("utf-8", "surrogatepass"))
+        if size > budgets["string"]:
+            message = f"a literal of {size} bytes; the budget is {budgets['string']}"
+            found.add("string-too-large", message, node=node, hint="Put data into a file in /work.")
+
+
+def _check_power(node: ast.BinOp, budgets: dict[str, int], found: Findings) -> None:
+    base, exponent = fold(node.left), fold(node.right)
+    if base is None or exponent is None or exponent <= 0 or abs(base) < 2:  # noqa: PLR2004
+        return
+    bits = abs(base).bit_length() * exponent
+    if bits > budgets["pow_bits"]:
+        _report("power-too-large", "a power", bits, budgets["pow_bits"], node, found)
+
+
+def _check_shift(node: ast.BinOp, budgets: dict[str, int], found: Findings) -> None:
+    value, distance = fold(node.left), fold(node.right)
+    if distance is not None and value != 0 and distance > budgets["shift_bits"]:
+        _report("shift-too-large", "a shift", distance, budgets["shift_bits"], node, found)
+
+
+def _check_repeat(node: ast.BinOp, budgets: dict[str, int], found: Findings) -> None:
+    for sequence, times in ((node.left, node.right), (node.right, node.left)):
+        length, count = _length(sequence), fold(times)
+        if length and count is not None and length * count > budgets["repeat"]:
+            _report("repeat-too-large", "a repetition", length * count, budgets["repeat"], node, found, "items")
+
+
+def _check_range(node: ast.expr, rules: Rules, found: Findings) -> None:
+    if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "range"):
+        return
+    numbers = [fold(argument) for argument in node.args]
+    if not 0 < len(numbers) <= 3 or None in numbers or 0 in numbers[2:]:  # noqa: PLR2004
+        return
+    # Not len(): it fails above the machine's word.
+    span = range(*(number or 0 for number in numbers))
+    count = max(0, (span.stop - span.start) // span.step) if span.step > 0 else (span.start - span.stop) // -span.step
+    if count > rules.budgets["range"]:
+        _report("range-too-large", "a loop", count, rules.budgets["range"], node, found, "steps")
+
+
+def _report(
+    rule: str, what: str, size: int, budget: int, node: ast.AST, found: Findings, unit: str = "bits"
+) -> None:
+    shown = str(size) if size.bit_length() <= 64 else f"about 2**{size.bit_length()}"  # noqa: PLR2004
+    found.add(rule, f"{what} of {shown} {unit}; the budget is {budget}", node=node, hint=_HINT)
+
+
+def _length(node: ast.expr) -> int:
+    """Return how many items a display or literal has; 0 if it is no sequence."""
+    if isinstance(node, (ast.List, ast.Tuple)):
+        return max(1, len(node.elts))
+    if isinstance(node, ast.Constant) and isinstance(node.value, (str, bytes)):
+        return len(node.value)
+    return 0
+
+
+def fold(node: ast.expr, depth: int = 0) -> int | None:
+    """Compute a small constant integer expression; None if it is none, or not small."""
+    if depth > _FOLD_DEPTH:
+        return None
+    if isinstance(node, ast.Constant):
+        value = node.value
+        return value if isinstance(value, int) and value.bit_length() <= _FOLD_BITS else None
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.USub, ast.UAdd)):
+        inner = fold(node.operand, depth + 1)
+        return inner if inner is None or isinstance(node.op, ast.UAdd) else -inner
+    if isinstance(node, ast.BinOp):
+        return _fold_operation(node, depth)
+    return None
+
+
+def _fold_operation(node: ast.BinOp, depth: int) -> int | None:
+    left, right = fold(node.left, depth + 1), fold(node.right, depth + 1)
+    if left is None or right is None:
+        return None
+    if isinstance(node.op, ast.Add):
+        return left + right
+    if isinstance(node.op, ast.Sub):
+        return left - right
+    if isinstance(node.op, ast.Mult):
+        return left * right
+    small = 0 <= right <= _FOLD_BITS and max(1, left.bit_length()) * right <= _FOLD_BITS
+    return int(left**right) if isinstance(node.op, ast.Pow) and small else None
+
+
+_OPERATIONS: dict[type[ast.operator], Any] = {
+    ast.Pow: _check_power,
+    ast.LShift: _check_shift,
+    ast.Mult: _check_repeat,
+}

@@ -1,0 +1,365 @@
+"""One iterative pass over a tree: counts it, sorts its nodes by what the rules ask about, and binds names to scopes.
+
+Scopes follow Python's: a class body is invisible to the functions in it, a comprehension is a function whose first
+iterable belongs outside, a walrus binds outside the comprehension. Binding is insensitive to order: a name that is bound
+to a module anywhere in a scope is that module everywhere in it.
+"""
+
+from __future__ import annotations
+
+import ast
+from typing import Any, NamedTuple
+
+_LEAVES = frozenset({"id", "attr", "ctx", "name", "arg", "asname", "module", "level", "kind", "type_comment", "conversion"})
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+
+
+class OverBudgetError(Exception):
+    """The tree is larger than allowed; nothing else about it is worth saying."""
+
+    def __init__(self, rule: str, node: ast.AST) -> None:
+        super().__init__(rule)
+        self.rule = rule
+        self.node = node
+
+
+class Binding:
+    """What a name may be in one scope."""
+
+    __slots__ = ("constant", "exception", "modules", "other")
+
+    def __init__(self) -> None:
+        self.modules: list[tuple[str, bool]] = []  # (dotted path, is surely a module)
+        self.exception = False
+        self.constant = False
+        self.other = False
+
+    def add(self, more: Binding) -> None:
+        """Take in what another scope bound to the same name."""
+        self.modules += more.modules
+        self.exception |= more.exception
+        self.constant |= more.constant
+        self.other |= more.other
+
+
+class Scope:
+    """The names of a module, class, function or comprehension."""
+
+    __slots__ = ("bindings", "foreign", "kind", "parent")
+
+    def __init__(self, kind: str, parent: Scope | None = None) -> None:
+        self.kind = kind
+        self.parent = parent
+        self.bindings: dict[str, Binding] = {}
+        self.foreign: dict[str, str] = {}  # name -> "global" or "nonlocal"
+
+    def bind(self, name: str) -> Binding:
+        """Return the binding that an assignment here makes."""
+        binding = self.bindings.get(name)
+        if binding is None:
+            binding = self.bindings[name] = Binding()
+        return binding
+
+    def settle(self) -> None:
+        """Hand over what `global` and `nonlocal` names were bound to, once all of the scope is known."""
+        for name in self.foreign:
+            binding = self.bindings.pop(name, None)
+            if binding is not None:
+                self._home(name).bind(name).add(binding)
+
+    def resolve(self, name: str) -> Binding | None:
+        """Return what a name means here; None: a builtin, or bound by an earlier snippet of the session."""
+        scope: Scope | None = self._home(name) if self.foreign else self
+        first = True
+        while scope is not None:
+            if name in scope.bindings and (first or scope.kind != "class"):
+                return scope.bindings[name]
+            scope, first = scope.parent, False
+        return None
+
+    def module(self) -> Scope:
+        """Return the outermost scope."""
+        scope = self
+        while scope.parent is not None:
+            scope = scope.parent
+        return scope
+
+    def _home(self, name: str) -> Scope:
+        where = self.foreign.get(name)
+        if where == "global":
+            return self.module()
+        scope = self
+        while where == "nonlocal" and scope.parent is not None:
+            scope = scope.parent
+            if scope.kind != "class" and name in scope.bindings:
+                break
+        return scope
+
+
+class Use(NamedTuple):
+    """A name that is read, with the attributes behind it (inner to outer): `os.path.join` is os, [path, join]."""
+
+    name: ast.Name
+    attributes: list[ast.Attribute]
+    scope: Scope
+
+
+class Binder(NamedTuple):
+    """A place that binds a name; `method` says that it stands in a class body."""
+
+    name: str
+    node: ast.AST
+    method: bool
+
+
+class Inventory:
+    """What one tree holds."""
+
+    def __init__(self, max_nodes: int, max_depth: int) -> None:
+        self.count = 0
+        self.kinds: dict[type[ast.AST], ast.AST] = {}  # first node of each kind
+        self.uses: list[Use] = []
+        self.binders: list[Binder] = []
+        self.attributes: list[tuple[ast.Attribute, str]] = []  # with the attribute that is taken of it, if any
+        self.templates: list[tuple[ast.Attribute, Scope]] = []  # x.format, x.format_map
+        self.calls: list[tuple[ast.Call, Scope]] = []
+        self.classes: list[tuple[ast.ClassDef, Scope]] = []
+        self.imports: list[tuple[Any, Scope]] = []
+        self.constants: list[ast.Constant] = []
+        self.operations: list[ast.BinOp] = []
+        self.iterated: list[ast.expr] = []
+        self.patterns: list[Any] = []
+        self._max_nodes = max_nodes
+        self._max_depth = max_depth
+        self._stack: list[tuple[ast.AST, Scope, int]] = []
+        self._declaring: list[Scope] = []  # scopes with global or nonlocal, outer before inner
+        self._constant_targets: set[int] = set()
+
+    def collect(self, tree: ast.Module) -> Inventory:
+        """Take a whole tree in.
+
+        Raises:
+            OverBudgetError: too many nodes, or too deep.
+        """
+        stack, kinds = self._stack, self.kinds
+        stack.append((tree, Scope("module"), 1))
+        while stack:
+            node, scope, depth = stack.pop()
+            kind = type(node)
+            if kind not in kinds:
+                kinds[kind] = node
+            self._count(node, depth)
+            handler = _HANDLERS.get(kind)
+            if handler is not None:
+                handler(self, node, scope, depth + 1)
+            else:
+                self._push_children(node, scope, depth + 1)
+        for scope in self._declaring:
+            scope.settle()
+        return self
+
+    def _count(self, node: ast.AST, depth: int) -> None:
+        self.count += 1
+        if self.count > self._max_nodes:
+            raise OverBudgetError("too-many-nodes", node)
+        if depth > self._max_depth:
+            raise OverBudgetError("too-deeply-nested", node)
+
+    def _push_children(self, node: ast.AST, scope: Scope, depth: int) -> None:
+        stack = self._stack
+        for field in _fields(type(node)):
+            value = getattr(node, field, None)
+            if isinstance(value, ast.AST):
+                stack.append((value, scope, depth))
+            elif isinstance(value, list):
+                stack.extend([(item, scope, depth) for item in value if isinstance(item, ast.AST)])
+
+    def _push(self, nodes: list[Any], scope: Scope, depth: int) -> None:
+        self._stack.extend([(node, scope, depth) for node in nodes if node is not None])
+
+    def _bind(self, name: str, node: ast.AST, scope: Scope) -> Binding:
+        self.binders.append(Binder(name, node, scope.kind == "class"))
+        return scope.bind(name)
+
+    # ---- names and attributes
+
+    def _name(self, node: ast.Name, scope: Scope, _: int) -> None:
+        if isinstance(node.ctx, ast.Load):
+            self.uses.append(Use(node, [], scope))
+            return
+        binding = self._bind(node.id, node, scope)
+        if id(node) in self._constant_targets:
+            binding.constant = True
+        else:
+            binding.other = True
+
+    def _attribute(self, node: ast.Attribute, scope: Scope, depth: int) -> None:
+        """Follow a chain to its root, so that `a.b.c` is one use of `a`; every link counts."""
+        chain: list[ast.Attribute] = []
+        current: ast.expr = node
+        taken = ""
+        while isinstance(current, ast.Attribute):
+            if chain:
+                self._count(current, depth + len(chain) - 1)
+            chain.append(current)
+            self.attributes.append((current, taken))
+            if current.attr in {"format", "format_map"}:
+                self.templates.append((current, scope))
+            taken = current.attr
+            current = current.value
+        if isinstance(current, ast.Name):
+            self.kinds.setdefault(ast.Name, current)
+            self._count(current, depth + len(chain) - 1)
+            self.uses.append(Use(current, chain[::-1], scope))
+        else:
+            self._stack.append((current, scope, depth + len(chain) - 1))
+
+    # ---- statements that bind
+
+    def _assign(self, node: Any, scope: Scope, depth: int) -> None:
+        if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            self._constant_targets.update(id(target) for target in targets)
+        self._push_children(node, scope, depth)
+
+    def _import(self, node: ast.Import, scope: Scope, _: int) -> None:
+        self.imports.append((node, scope))
+        for alias in node.names:
+            root = alias.name.partition(".")[0]
+            path, name = (alias.name, alias.asname) if alias.asname else (root, root)
+            self._bind(name, alias, scope).modules.append((path, True))
+
+    def _import_from(self, node: ast.ImportFrom, scope: Scope, _: int) -> None:
+        self.imports.append((node, scope))
+        for alias in node.names:
+            if alias.name != "*":
+                binding = self._bind(alias.asname or alias.name, alias, scope)
+                binding.modules.append((f"{node.module or ''}.{alias.name}", False))
+
+    def _foreign(self, node: Any, scope: Scope, _: int) -> None:
+        if not scope.foreign:
+            self._declaring.append(scope)
+        for name in node.names:
+            self.binders.append(Binder(name, node, method=False))
+            scope.foreign[name] = "global" if isinstance(node, ast.Global) else "nonlocal"
+
+    def _handler(self, node: ast.ExceptHandler, scope: Scope, depth: int) -> None:
+        if node.name:
+            self._bind(node.name, node, scope).exception = True
+        self._push_children(node, scope, depth)
+
+    def _named(self, node: Any, scope: Scope, depth: int) -> None:
+        """MatchAs, MatchStar, MatchMapping, type parameters."""
+        self.patterns.append(node)
+        name = getattr(node, "name", None) or getattr(node, "rest", None)
+        if isinstance(name, str):
+            self._bind(name, node, scope).other = True
+        self._push_children(node, scope, depth)
+
+    def _walrus(self, node: ast.NamedExpr, scope: Scope, depth: int) -> None:
+        outer = scope
+        while outer.kind == "comprehension" and outer.parent is not None:
+            outer = outer.parent
+        self._stack.append((node.target, outer, depth))
+        self._stack.append((node.value, scope, depth))
+
+    # ---- nodes that open a scope
+
+    def _function(self, node: Any, scope: Scope, depth: int) -> None:
+        inner = Scope("function", scope)
+        if not isinstance(node, ast.Lambda):
+            self._bind(node.name, node, scope).other = True
+            self._push([*node.decorator_list, node.returns], scope, depth)
+            self._push(list(getattr(node, "type_params", ())), inner, depth)
+        self._parameters(node.args, scope, inner, depth)
+        self._push(node.body if isinstance(node.body, list) else [node.body], inner, depth)
+
+    def _parameters(self, args: ast.arguments, scope: Scope, inner: Scope, depth: int) -> None:
+        for arg in (*args.posonlyargs, *args.args, args.vararg, *args.kwonlyargs, args.kwarg):
+            if arg is not None:
+                self._count(arg, depth)
+                self._bind(arg.arg, arg, inner).other = True
+                self._push([arg.annotation], scope, depth + 1)
+        self._push([*args.defaults, *args.kw_defaults], scope, depth)
+
+    def _class(self, node: ast.ClassDef, scope: Scope, depth: int) -> None:
+        self.classes.append((node, scope))
+        self._bind(node.name, node, scope).other = True
+        inner = Scope("class", scope)
+        self._push([*node.decorator_list, *node.bases, *node.keywords], scope, depth)
+        self._push(list(getattr(node, "type_params", ())), inner, depth)
+        self._push(list(node.body), inner, depth)
+
+    def _comprehension(self, node: Any, scope: Scope, depth: int) -> None:
+        inner = Scope("comprehension", scope)
+        for number, generator in enumerate(node.generators):
+            self.iterated.append(generator.iter)
+            self._count(generator, depth)
+            self._push([generator.iter], inner if number else scope, depth + 1)
+            self._push([generator.target, *generator.ifs], inner, depth + 1)
+        results = [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
+        self._push(results, inner, depth)
+
+    # ---- nodes that only need to be listed
+
+    def _call(self, node: ast.Call, scope: Scope, depth: int) -> None:
+        self.calls.append((node, scope))
+        self._push_children(node, scope, depth)
+
+    def _constant(self, node: ast.Constant, _scope: Scope, _depth: int) -> None:
+        self.constants.append(node)
+
+    def _operation(self, node: ast.BinOp, scope: Scope, depth: int) -> None:
+        self.operations.append(node)
+        self._push_children(node, scope, depth)
+
+    def _for(self, node: Any, scope: Scope, depth: int) -> None:
+        self.iterated.append(node.iter)
+        self._push_children(node, scope, depth)
+
+    def _keyword(self, node: ast.keyword, scope: Scope, depth: int) -> None:
+        if node.arg is not None:
+            self.binders.append(Binder(node.arg, node, method=False))
+        self._stack.append((node.value, scope, depth))
+
+    def _match_class(self, node: Any, scope: Scope, depth: int) -> None:
+        self.patterns.append(node)
+        self._push_children(node, scope, depth)
+
+
+def _fields(kind: type[ast.AST]) -> tuple[str, ...]:
+    fields = _FIELDS.get(kind)
+    if fields is None:
+        fields = _FIELDS[kind] = tuple(name for name in kind._fields if name not in _LEAVES)
+    return fields
+
+
+_FIELDS: dict[type[ast.AST], tuple[str, ...]] = {}
+_HANDLERS: dict[type[ast.AST], Any] = {
+    ast.Name: Inventory._name,
+    ast.Attribute: Inventory._attribute,
+    ast.Assign: Inventory._assign,
+    ast.AnnAssign: Inventory._assign,
+    ast.Import: Inventory._import,
+    ast.ImportFrom: Inventory._import_from,
+    ast.Global: Inventory._foreign,
+    ast.Nonlocal: Inventory._foreign,
+    ast.ExceptHandler: Inventory._handler,
+    ast.NamedExpr: Inventory._walrus,
+    ast.ClassDef: Inventory._class,
+    ast.Call: Inventory._call,
+    ast.Constant: Inventory._constant,
+    ast.BinOp: Inventory._operation,
+    ast.For: Inventory._for,
+    ast.AsyncFor: Inventory._for,
+    ast.keyword: Inventory._keyword,
+    **dict.fromkeys(_FUNCTIONS, Inventory._function),
+    **dict.fromkeys(_COMPREHENSIONS, Inventory._comprehension),
+}
+# Kinds that only some of the supported versions know.
+for _kind in ("MatchAs", "MatchStar", "MatchMapping", "TypeVar", "ParamSpec", "TypeVarTuple"):
+    if hasattr(ast, _kind):
+        _HANDLERS[getattr(ast, _kind)] = Inventory._named
+if hasattr(ast, "MatchClass"):
+    _HANDLERS[ast.MatchClass] = Inventory._match_class

@@ -1,0 +1,184 @@
+"""Modules: what may be imported, what of it may be used, and by which way it may be reached.
+
+A session's snippets share their names, and the screen sees one snippet. So a name that is bound in none of the text is
+taken for the module of that name where an earlier snippet could have imported it, and a module of which only members are
+allowed keeps its own name.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+
+from .findings import Findings, clip
+from .inventory import Inventory, Scope, Use
+from .rules import Rules
+
+# Reached through any other module (`pandas.io.common.os`), these are what a filter on imports keeps out.
+_POWERFUL = frozenset(
+    "os sys subprocess builtins bltns importlib ctypes socket shutil pickle marshal gc inspect runpy posix pty "
+    "multiprocessing threading stdlib_re".split()
+)
+_STDLIB = frozenset(getattr(sys, "stdlib_module_names", ()))
+_NETWORK = "There is no network here; work with files in /work."
+_PROGRAMS = "Programs cannot be started here; do it in Python."
+_HINTS = {
+    **dict.fromkeys(("requests", "httpx", "aiohttp", "socket", "urllib3", "http", "ftplib", "smtplib", "ssl"), _NETWORK),
+    **dict.fromkeys(("urllib", "urllib.request", "websockets", "selenium", "boto3", "telnetlib"), _NETWORK),
+    **dict.fromkeys(("subprocess", "pty", "os.system", "os.popen", "os.exec", "os.fork", "os.spawnl", "sh"), _PROGRAMS),
+    **dict.fromkeys(("pickle", "marshal", "shelve", "dill", "joblib", "cloudpickle"), "Use json or csv."),
+    "importlib": "Use an import statement.",
+    "pip": "Nothing can be installed here.",
+    "bs4": "Use html.parser or xml.etree.ElementTree.",
+    "yaml": "Use json or tomllib.",
+    "string.Formatter": "Use an f-string.",
+    "dataclasses.make_dataclass": "Write the class out.",
+}
+
+
+def check(inventory: Inventory, rules: Rules, found: Findings) -> None:
+    """Check import statements, and every use of a name that may be a module."""
+    for node, _ in inventory.imports:
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                _check_import(alias, rules, found)
+        else:
+            _check_import_from(node, rules, found)
+    for use in inventory.uses:
+        for path, is_module in paths_of(use.scope, use.name.id, rules):
+            _check_use(use, path, is_module, rules, found)
+    _check_writes(inventory, rules, found)
+
+
+def paths_of(scope: Scope, name: str, rules: Rules) -> list[tuple[str, bool]]:
+    """Return the dotted paths that a name may stand for, and whether each is surely a module."""
+    binding = scope.resolve(name)
+    if binding is not None:
+        return binding.modules
+    modules = rules.modules
+    if modules.module_allowed(name):
+        return [(name, False)]  # may as well be a variable of an earlier snippet
+    return [(name, True)] if modules.leads_to_members(name) else []
+
+
+def _check_import(alias: ast.alias, rules: Rules, found: Findings) -> None:
+    path = alias.name
+    if rules.modules.module_allowed(path):
+        return
+    if not rules.modules.leads_to_members(path):
+        _refuse_import(path, alias, rules, found)
+    elif alias.asname and alias.asname != path:
+        _refuse_renaming(path, alias, found)
+
+
+def _check_import_from(node: ast.ImportFrom, rules: Rules, found: Findings) -> None:
+    if node.level:
+        hint = "Name the module in full."
+        found.add("relative-import", "relative imports are not allowed", node=node, hint=hint)
+        return
+    module = node.module or ""
+    known = rules.modules.module_allowed(module) or rules.modules.leads_to_members(module)
+    if not known:
+        _refuse_import(module, node, rules, found)
+        return
+    for alias in node.names:
+        path = f"{module}.{alias.name}"
+        if alias.name == "*":
+            message = f"'from {clip(module)} import *' is not allowed"
+            found.add("import-star", message, node=alias, hint="Name what you need.", symbol=module)
+        elif rules.modules.leads_to_members(path) and not rules.modules.member_allowed(path):
+            if alias.asname and alias.asname != alias.name:
+                _refuse_renaming(path, alias, found)
+        else:
+            _check_member(module, [alias.name], alias, rules, found, module=True)
+
+
+def _check_use(use: Use, path: str, is_module: bool, rules: Rules, found: Findings) -> None:
+    node = use.attributes[-1] if use.attributes else use.name
+    names = [link.attr for link in use.attributes]
+    full = ".".join([path, *names])
+    surely = (is_module and not names) or rules.modules.is_module(full)
+    if surely and not (path != full and rules.modules.member_allowed(full) and not rules.modules.is_module(full)):
+        _refuse_value(use, full, rules, found, surely=is_module or bool(names))
+    elif names:
+        _check_member(path, names, node, rules, found, module=is_module or rules.modules.is_module(path))
+
+
+def _refuse_value(use: Use, path: str, rules: Rules, found: Findings, *, surely: bool) -> None:
+    if not surely and rules.modules.module_allowed(path):
+        return
+    message = f"module {clip(path)!r} cannot be passed around as a value"
+    hint = f"Use it as {clip(path)}.name; for another name write 'import … as …'; or rename your variable."
+    found.add("module-as-value", message, node=use.name, hint=hint, symbol=path)
+
+
+def _check_member(
+    path: str, names: list[str], node: ast.AST, rules: Rules, found: Findings, *, module: bool
+) -> None:
+    """Walk from a module to what is used of it; the first thing wrong is the finding."""
+    parent = path
+    for position, name in enumerate(names):
+        full = f"{parent}.{name}"
+        if not rules.modules.is_listed(full) and _is_borrowed(parent, name, module=module and not position, rules=rules):
+            message = f"{clip(full)!r} is a module that {clip(parent)!r} uses for itself"
+            hint = f"Import {clip(name)} itself, where the policy allows it."
+            found.add("borrowed-module", message, node=node, hint=hint, symbol=full)
+            return
+        if name.startswith("_") and not name.endswith("__") and (module or position):
+            message = f"{clip(full)!r} is private to its module"
+            found.add("private-member", message, node=node, hint="Use its public interface.", symbol=full)
+            return
+        parent = full
+    if not rules.modules.member_allowed(parent) and not rules.modules.leads_to_members(parent):
+        _refuse_member(parent, node, rules, found)
+
+
+def _is_borrowed(parent: str, name: str, *, module: bool, rules: Rules) -> bool:
+    if name in _POWERFUL:
+        return True
+    if not module and not rules.modules.is_module(parent):
+        return False
+    root, last = parent.partition(".")[0], parent.rpartition(".")[2]
+    return root in _STDLIB and name in _STDLIB and name != last
+
+
+def _check_writes(inventory: Inventory, rules: Rules, found: Findings) -> None:
+    """`math.pi = 3` holds for every later snippet, and for the library's own code."""
+    for use in inventory.uses:
+        if len(use.attributes) != 1 or isinstance(use.attributes[0].ctx, ast.Load):
+            continue
+        for path, is_module in paths_of(use.scope, use.name.id, rules):
+            if is_module:
+                full = f"{path}.{use.attributes[0].attr}"
+                message = f"assigning to {clip(full)!r} changes the module"
+                hint = "Use a variable of your own."
+                found.add("module-changed", message, node=use.attributes[0], hint=hint, symbol=full)
+
+
+def _refuse_import(path: str, node: ast.AST, rules: Rules, found: Findings) -> None:
+    message = f"module {clip(path)!r} is not allowed by policy {rules.policy}"
+    found.add("import-not-allowed", message, node=node, hint=_hint(path, rules), symbol=path)
+
+
+def _refuse_member(path: str, node: ast.AST, rules: Rules, found: Findings) -> None:
+    message = f"{clip(path)!r} is not allowed by policy {rules.policy}"
+    found.add("member-not-allowed", message, node=node, hint=_hint(path, rules), symbol=path)
+
+
+def _refuse_renaming(path: str, node: ast.AST, found: Findings) -> None:
+    message = f"only members of {clip(path)!r} are allowed, so it keeps its own name"
+    hint = f"Write 'import {clip(path)}', or 'from {clip(path)} import …'."
+    found.add("module-renamed", message, node=node, hint=hint, symbol=path)
+
+
+def _hint(path: str, rules: Rules) -> str:
+    """Say where it may run, or what to do instead."""
+    prefix = path
+    while prefix:
+        if prefix in rules.elsewhere:
+            missing = "" if prefix.partition(".")[0] in _STDLIB else f"{prefix} is not in environment {rules.environment}; "
+            return f"{missing}use policy {rules.elsewhere[prefix]}."
+        if prefix in _HINTS:
+            return _HINTS[prefix]
+        prefix = prefix.rpartition(".")[0]
+    return f"Do it with the modules that policy {rules.policy} allows."

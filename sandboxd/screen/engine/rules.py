@@ -1,0 +1,84 @@
+"""A policy's screen rules in the form that the checks look things up in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class Rules:
+    """One policy's rules, made once for each policy from plain JSON."""
+
+    def __init__(self, form: dict[str, Any]) -> None:
+        self.policy: str = form["policy"]
+        self.environment: str = form["environment"]
+        self.budgets: dict[str, int] = form["budgets"]
+        self.text: dict[str, str] = form["text"]
+        self.node_groups = frozenset(form["nodes_allow"])
+        self.builtins_deny = frozenset(form["builtins_deny"])
+        self.dynamic: str = form["attributes_dynamic"]
+        self.format: str = form["attributes_format"]
+        self.elsewhere = dict(form["elsewhere"])
+        self._attributes_allow = frozenset(form["attributes_allow"])
+        self._attributes_deny = frozenset(name for name in form["attributes_deny"] if not name.endswith("*"))
+        self._deny_prefixes = tuple(name[:-1] for name in form["attributes_deny"] if name.endswith("*"))
+        self.modules = Modules(form["imports_allow"], form["imports_deny"])
+
+    def attribute_verdict(self, name: str) -> str:
+        """Return the rule that an attribute name breaks, or "".
+
+        Deny comes before allow: `__*` is denied by form unless listed, the deny list whatever else is listed.
+        """
+        if name in self._attributes_deny or (self._deny_prefixes and name.startswith(self._deny_prefixes)):
+            return "attribute-denied"
+        if name in self._attributes_allow or not name.endswith("__"):
+            return ""
+        return "attribute-not-allowed"
+
+
+class Modules:
+    """Longest-prefix match over dotted names."""
+
+    def __init__(self, allow: list[str], deny: list[str]) -> None:
+        self._allow = {pattern[:-2] if pattern.endswith(".*") else pattern for pattern in allow}
+        self._deny = {pattern[:-2] if pattern.endswith(".*") else pattern for pattern in deny}
+        self._recursive = {pattern[:-2] for pattern in allow if pattern.endswith(".*")}
+        self._ancestors = {prefix for name in self._allow for prefix in _prefixes(name)[1:]}
+
+    def member_allowed(self, path: str) -> bool:
+        """Say whether a member (or what is below it) is listed."""
+        for prefix in _prefixes(path):
+            if prefix in self._deny:
+                return False
+            if prefix in self._allow:
+                return True
+        return False
+
+    def module_allowed(self, path: str) -> bool:
+        """Say whether a module itself is listed, or lies below a `name.*`."""
+        for prefix in _prefixes(path):
+            if prefix in self._deny:
+                return False
+            if prefix in self._allow:
+                return prefix == path or prefix in self._recursive
+        return False
+
+    def leads_to_members(self, path: str) -> bool:
+        """Say whether something below this path is listed."""
+        return path in self._ancestors
+
+    def is_listed(self, path: str) -> bool:
+        """Say whether exactly this path is on the allow list."""
+        return path in self._allow
+
+    def is_module(self, path: str) -> bool:
+        """Say whether the policy itself shows that a path is a module."""
+        return path in self._recursive or path in self._ancestors
+
+
+def _prefixes(path: str) -> list[str]:
+    """Return a dotted path and its ancestors, longest first."""
+    found = [path]
+    while (end := path.rfind(".")) >= 0:
+        path = path[:end]
+        found.append(path)
+    return found

@@ -1,0 +1,74 @@
+"""From a command line to an exit code: 0 after an orderly end, 3 when the daemon cannot start."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from sandboxd.config import load, parse_arguments
+from sandboxd.errors import Code, SandboxdError, StartError
+from sandboxd.server.announce import Announcer
+from sandboxd.server.daemon import Daemon
+from sandboxd.server.logs import configure_logs
+from sandboxd.server.sockets import socket_path
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sandboxd.config import Config, Invocation
+
+EXIT_CANNOT_START = 3
+_logger = logging.getLogger(__name__)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the daemon until it is told to stop.
+
+    Args:
+        argv: the arguments after `sandboxd serve`.
+    """
+    announcer = Announcer()
+    try:
+        config, invocation = load(parse_arguments(argv), os.environ)
+        announcer.use(invocation.ready_fd)
+        configure_logs(config.log_level)
+        # TCP is refused before anything is opened.
+        socket_path(config.address)
+        socket_path(config.admin_address)
+        return _run(config, invocation, announcer)
+    except SandboxdError as error:
+        announcer.failed(error)
+        print(_explained(error), file=sys.stderr)  # noqa: T201  # the reason must be readable without a log reader
+        return EXIT_CANNOT_START
+    finally:
+        announcer.close()
+
+
+def _run(config: Config, invocation: Invocation, announcer: Announcer) -> int:
+    os.umask(0o077)
+    try:
+        asyncio.run(Daemon(config, invocation, announcer).run())
+    except* SandboxdError as group:
+        first = next(error for error in _leaves(group) if isinstance(error, SandboxdError))
+        raise first from None
+    except* OSError as group:
+        first = next(_leaves(group))
+        raise StartError(
+            Code.INTERNAL, f"The daemon failed: {first}.", remedy="See its log."
+        ) from group
+    return 0
+
+
+def _leaves(group):  # type: ignore[no-untyped-def]
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error
+
+
+def _explained(error: SandboxdError) -> str:
+    return f"sandboxd: {error.code}: {error.message}\n  {error.remedy}"

@@ -1,0 +1,121 @@
+"""`AdminService`: served on the admin socket (0600) alone. Lists show display ids, never the capability."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from sandboxd import __version__
+from sandboxd.doctor import run_checks
+from sandboxd.service.refusals import answering
+from sandboxd_proto.v1 import sandbox_pb2 as pb
+from sandboxd_proto.v1.sandbox_pb2_grpc import AdminServiceServicer
+
+if TYPE_CHECKING:
+    from sandboxd.log import Log
+    from sandboxd.pipeline import Pipeline
+    from sandboxd.quota import Admission
+    from sandboxd.service.context import Context
+    from sandboxd.service.peer import PeerNames
+    from sandboxd.sessions import Session, Sessions
+
+_REASON_MAX = 200
+_STATUS = {
+    "ok": pb.CHECK_STATUS_OK,
+    "warning": pb.CHECK_STATUS_WARNING,
+    "failed": pb.CHECK_STATUS_FAILED,
+}
+
+
+class AdminService(AdminServiceServicer):
+    """Shows operators what the daemon does, and stops sessions."""
+
+    def __init__(
+        self,
+        *,
+        sessions: Sessions,
+        admission: Admission,
+        pipeline: Pipeline,
+        log: Log,
+        incarnation: str,
+        peers: PeerNames,
+    ) -> None:
+        self._sessions = sessions
+        self._admission = admission
+        self._pipeline = pipeline
+        self._log = log
+        self._incarnation = incarnation
+        self._peers = peers
+        self._started = time.monotonic()
+
+    async def Stats(self, _request: pb.StatsRequest, context: Context) -> pb.StatsResponse:  # noqa: N802
+        """Count what is open, running and done."""
+        async with answering(context):
+            self._peers.uid(context)
+            admission, outcomes = self._admission, self._pipeline.outcomes
+            return pb.StatsResponse(
+                version=__version__,
+                uptime_seconds=time.monotonic() - self._started,
+                sessions=admission.sessions,
+                running=admission.running,
+                queued=admission.queued,
+                executions_total=sum(outcomes.values()),
+                outcomes={outcome.value: count for outcome, count in outcomes.items()},
+                log_bytes=self._log.size_bytes,
+                max_sessions=admission.bounds.max_sessions,
+                max_concurrent=admission.bounds.max_concurrent,
+                max_queue=admission.bounds.max_queue,
+                incarnation=self._incarnation,
+            )
+        raise AssertionError  # `answering` has raised
+
+    async def ListSessions(  # noqa: N802
+        self, _request: pb.ListSessionsRequest, context: Context
+    ) -> pb.ListSessionsResponse:
+        """List the open sessions of all users."""
+        async with answering(context):
+            self._peers.uid(context)
+            return pb.ListSessionsResponse(sessions=[_summary(one) for one in self._sessions.all()])
+        raise AssertionError  # `answering` has raised
+
+    async def Kill(self, request: pb.KillRequest, context: Context) -> pb.KillResponse:  # noqa: N802
+        """End a session now; the log names who did."""
+        async with answering(context):
+            uid = self._peers.uid(context)
+            session = self._sessions.named(request.display_id)
+            reason = request.reason[:_REASON_MAX]
+            self._log.after("session_killed", {"session": request.display_id, "by_uid": uid, "reason": reason})
+            await self._sessions.close(session, f"ended by an operator: {reason}", "operator")
+            return pb.KillResponse()
+        raise AssertionError  # `answering` has raised
+
+    async def Doctor(self, _request: pb.DoctorRequest, context: Context) -> pb.DoctorResponse:  # noqa: N802
+        """Tell what this host can enforce, as the daemon sees it."""
+        async with answering(context):
+            self._peers.uid(context)
+            checks = await asyncio.to_thread(run_checks)
+            return pb.DoctorResponse(
+                checks=[
+                    pb.Check(
+                        name=check.name, status=_STATUS[check.status], detail=check.detail, remedy=check.remedy
+                    )
+                    for check in checks
+                ]
+            )
+        raise AssertionError  # `answering` has raised
+
+
+def _summary(session: Session) -> pb.SessionSummary:
+    facts = session.facts
+    remaining = session.lease.remaining_seconds()
+    return pb.SessionSummary(
+        display_id=facts.display_id,
+        uid=facts.uid,
+        policy=facts.policy.name,
+        state=session.state.value,
+        created_at_seconds=facts.created_at_seconds,
+        expires_at_seconds=time.time() + remaining if remaining else 0.0,
+        executions=session.executions,
+        labels=facts.labels,
+    )

@@ -1,0 +1,227 @@
+"""Between domain values and messages: the one place that knows both.
+
+What a guest claims is cut here to what a message may hold, so that no guest can make an event that its client's
+receive limit refuses: that would break the stream instead of the snippet.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from sandboxd.errors import Code, FailureClass, SandboxdError
+from sandboxd.events import Decision, Display, Outcome, Output, ProgramError, Result, Usage, Verdict
+from sandboxd.sessions import OpenWish, Refusal
+from sandboxd.service.refusals import refused
+from sandboxd_proto.v1 import sandbox_pb2 as pb
+
+if TYPE_CHECKING:
+    from sandboxd.events import Finding, Limits, Protection
+    from sandboxd.executors.base import FileStat
+    from sandboxd.sessions import Item, RingEvent, Session
+
+DISPLAY_MAX_BYTES = 3 << 20
+_TEXT_MAX = 256 << 10  # characters of each of a result's texts: even at 4 bytes each, three fit a message
+
+OUTCOMES = {outcome: pb.Outcome.Value(f"OUTCOME_{outcome.name}") for outcome in Outcome}
+DECISIONS = {decision: pb.Decision.Value(f"DECISION_{decision.name}") for decision in Decision}
+KINDS = {"file": pb.FILE_KIND_FILE, "directory": pb.FILE_KIND_DIRECTORY, "other": pb.FILE_KIND_OTHER}
+
+
+def event_message(item: Item) -> pb.SessionEvent:
+    """Make the message of one event."""
+    message = pb.SessionEvent(
+        request_id=item.request_id, execution_id=item.execution_id, sequence=item.sequence
+    )
+    fill_event(message, item.event)
+    return message
+
+
+def fill_event(message: pb.SessionEvent, event: RingEvent) -> None:
+    """Set the one field of the event."""
+    if isinstance(event, Output):
+        piece = message.stdout if event.stream == "stdout" else message.stderr
+        piece.data = event.data
+        piece.dropped_bytes = event.dropped_bytes
+        piece.SetInParent()
+    elif isinstance(event, Result):
+        message.result.CopyFrom(result_message(event))
+    elif isinstance(event, Verdict):
+        message.verdict.CopyFrom(verdict_message(event))
+    elif isinstance(event, Display):
+        message.display.CopyFrom(_display(event))
+    elif isinstance(event, Refusal):
+        message.refused.CopyFrom(refused(event.error))
+
+
+def opened_message(session: Session) -> pb.Opened:
+    """Tell the owner what was opened. Holds the capability: for the owner's stream alone."""
+    facts = session.facts
+    return pb.Opened(
+        session_id=facts.token,
+        display_id=facts.display_id,
+        policy=facts.policy.name,
+        policy_digest=facts.policy.digest,
+        limits=limits_message(facts.limits),
+        grace_seconds=facts.limits.grace_seconds,
+        lease_seconds=facts.lease_seconds,
+        protections=[_protection(one) for one in session.box.protections],
+        environment=facts.policy.environment,
+        python_version=session.box.python_version,
+        executor=facts.executor,
+    )
+
+
+def open_wish(message: pb.Open) -> OpenWish:
+    """Read what a client asks of a new session."""
+    limits = message.limits
+    names = ("wall_seconds", "cpu_seconds", "memory_bytes", "disk_bytes", "output_bytes", "pids")
+    return OpenWish(
+        policy=message.policy,
+        limits={name: getattr(limits, name) for name in names if limits.HasField(name)},
+        labels=dict(message.labels),
+        lease_seconds=message.lease_seconds,
+    )
+
+
+def seconds(value: float) -> float:
+    """Read a duration that a client sent.
+
+    Raises:
+        SandboxdError: INVALID_REQUEST: a NaN passes every comparison against a limit.
+    """
+    if not math.isfinite(value) or value < 0:
+        raise SandboxdError(
+            Code.INVALID_REQUEST,
+            "A duration must be a finite number of seconds, 0 or more.",
+            remedy="Leave it out for the default.",
+            failure=FailureClass.NOT_STARTED,
+        )
+    return value
+
+
+def limits_message(limits: Limits) -> pb.Limits:
+    """Make the message of effective limits."""
+    return pb.Limits(
+        wall_seconds=limits.wall_seconds,
+        cpu_seconds=limits.cpu_seconds,
+        memory_bytes=limits.memory_bytes,
+        disk_bytes=limits.disk_bytes,
+        output_bytes=limits.output_bytes,
+        pids=limits.pids,
+    )
+
+
+def verdict_message(verdict: Verdict) -> pb.Verdict:
+    """Make the message of a verdict."""
+    return pb.Verdict(
+        decision=DECISIONS[verdict.decision],
+        findings=[_finding(one) for one in verdict.findings],
+        truncated=verdict.truncated,
+        policy=verdict.policy,
+        policy_digest=verdict.policy_digest,
+        source_sha256=verdict.source_sha256,
+        python_version=verdict.python_version,
+        elapsed_seconds=verdict.elapsed_seconds,
+        imports=verdict.imports,
+    )
+
+
+def result_message(result: Result) -> pb.Result:
+    """Make the message of a result; what was not measured stays unset."""
+    message = pb.Result(
+        outcome=OUTCOMES[result.outcome],
+        evidence=pb.OutcomeEvidence(
+            code=result.evidence.code, source=result.evidence.source, detail=result.evidence.detail
+        ),
+        usage=_usage(result.usage),
+        limits_hit=result.limits_hit,
+        stdout_dropped_bytes=result.stdout_dropped_bytes,
+        stderr_dropped_bytes=result.stderr_dropped_bytes,
+        variables_lost=result.variables_lost,
+    )
+    if result.text is not None:
+        message.text = _cut(result.text)
+    if result.error is not None:
+        message.error.CopyFrom(_program_error(result.error))
+    if result.final_answer is not None:
+        # JSON that was cut would be no JSON: an empty one sends the reader to the text.
+        json = result.final_answer.json
+        message.final_answer.json = json if len(json) <= _TEXT_MAX else ""
+        message.final_answer.text = _cut(result.final_answer.text)
+    return message
+
+
+def file_message(stat: FileStat) -> pb.FileInfo:
+    """Make the message of a file's facts."""
+    return pb.FileInfo(
+        path=stat.path,
+        size_bytes=stat.size_bytes,
+        kind=KINDS.get(stat.kind, pb.FILE_KIND_OTHER),
+        modified_at_seconds=stat.modified_at_seconds,
+    )
+
+
+def _usage(usage: Usage) -> pb.Usage:
+    return pb.Usage(
+        cpu_seconds=usage.cpu_seconds,
+        wall_seconds=usage.wall_seconds,
+        memory_peak_bytes=usage.memory_peak_bytes,
+        pids_peak=usage.pids_peak,
+        disk_bytes=usage.disk_bytes,
+        output_bytes=usage.output_bytes,
+        tool_calls=usage.tool_calls,
+        sources=usage.sources,
+    )
+
+
+def _display(display: Display) -> pb.Display:
+    message = pb.Display(is_result=display.is_result, dropped_bytes=display.dropped_bytes)
+    room = DISPLAY_MAX_BYTES
+    for mime, value in sorted(display.data.items(), key=lambda pair: len(pair[1])):
+        size = len(mime) + (len(value) if isinstance(value, bytes) else len(value.encode("utf-8", "replace")))
+        room -= size
+        if room < 0:
+            message.dropped_bytes += size
+        elif isinstance(value, bytes):
+            message.data[_cut(mime)].raw = value
+        else:
+            message.data[_cut(mime)].text = _text(value)
+    return message
+
+
+def _program_error(error: ProgramError) -> pb.ProgramError:
+    return pb.ProgramError(
+        name=_cut(error.name)[:256],
+        message=_cut(error.message),
+        traceback=_cut(error.traceback),
+        line=min(max(error.line, 0), 2**31 - 1),
+    )
+
+
+def _finding(finding: Finding) -> pb.Finding:
+    return pb.Finding(
+        rule=finding.rule,
+        rule_id=finding.rule_id,
+        severity=finding.severity,
+        message=finding.message,
+        hint=finding.hint,
+        symbol=_text(finding.symbol),
+        line=finding.line,
+        column=finding.column,
+        end_line=finding.end_line,
+        end_column=finding.end_column,
+    )
+
+
+def _protection(protection: Protection) -> pb.Protection:
+    return pb.Protection(name=protection.name, active=protection.active, detail=protection.detail)
+
+
+def _cut(text: str) -> str:
+    return _text(text[:_TEXT_MAX])
+
+
+def _text(text: str) -> str:
+    """Replace lone surrogates, which a guest can send in JSON and protobuf refuses to encode."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")

@@ -1,0 +1,111 @@
+"""`SandboxService`: sessions, one-shots and look-up. Files are served by the class it extends."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sandboxd.errors import SandboxdError
+from sandboxd.service.convert import event_message, open_wish, opened_message, result_message
+from sandboxd.service.files import FileService
+from sandboxd.service.refusals import answering
+from sandboxd.service.stream import SessionStream, execute_wish
+from sandboxd.sessions import Item
+from sandboxd_proto.v1 import sandbox_pb2 as pb
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from sandboxd.log import Executions, Log, Record
+    from sandboxd.service.context import Context
+    from sandboxd.service.peer import PeerNames
+    from sandboxd.sessions import Sessions
+
+_EVENTS_MAX_BYTES = 3 << 20  # of one GetExecution answer; a re-attached stream has no such bound
+
+
+class SandboxService(FileService):
+    """Serves the callers of sandboxes."""
+
+    def __init__(self, sessions: Sessions, executions: Executions, log: Log, peers: PeerNames) -> None:
+        super().__init__(sessions, log, peers)
+        self._executions = executions
+
+    async def Session(self, _requests: AsyncIterator[pb.SessionRequest], context: Context) -> None:  # noqa: N802
+        """Serve one session stream."""
+        async with answering(context):
+            await SessionStream(self._sessions, self._peers.uid(context), context).serve()
+
+    async def Run(self, request: pb.RunRequest, context: Context) -> None:  # noqa: N802
+        """Open, execute, close. A client that leaves early leaves an execution that runs to its own end."""
+        async with answering(context):
+            wish = execute_wish(0, request.execute)
+            session = await self._sessions.open(self._peers.uid(context), open_wish(request.open))
+            feed = session.attach(0)
+            try:
+                await context.write(pb.SessionEvent(opened=opened_message(session)))
+                self._sessions.execute(session, wish, feed)
+                session.finish(feed)
+                while items := await feed.take():
+                    for item in items:
+                        await context.write(event_message(item))
+                await self._sessions.close(session, "its one run ended", "client")
+            finally:
+                session.detach(feed)
+                self._sessions.close_after_execution(session, "its one run ended", "client")
+
+    async def GetExecution(  # noqa: N802
+        self, request: pb.GetExecutionRequest, context: Context
+    ) -> pb.GetExecutionResponse:
+        """Tell what became of an execution."""
+        async with answering(context):
+            return self._execution(self._peers.uid(context), request.execution_id)
+        raise AssertionError  # `answering` has raised
+
+    def _execution(self, uid: int, execution_id: str) -> pb.GetExecutionResponse:
+        flying = self._sessions.flying(uid, execution_id)
+        try:
+            record = self._executions.get(execution_id, uid)
+        except SandboxdError:
+            if flying is None or flying.flight is None:
+                raise
+            # Accepted and still waiting for its turn: "not found" would let the client run it a second time.
+            return pb.GetExecutionResponse(
+                execution_id=execution_id,
+                session_display_id=flying.facts.display_id,
+                source_sha256=flying.flight.snippet.source_sha256,
+                state=pb.EXECUTION_STATE_RUNNING,
+            )
+        message = _record_message(record)
+        message.output_expired = not self._add_events(message, record)
+        return message
+
+    def _add_events(self, message: pb.GetExecutionResponse, record: Record) -> bool:
+        """Add what the session still has; False when something of it is gone."""
+        session = self._sessions.get(record.intent.session)
+        if session is None or session.ring.execution_id != record.intent.execution_id:
+            return record.result is None  # beginning, and nothing was emitted yet
+        room = _EVENTS_MAX_BYTES
+        for entry in session.ring.entries():
+            event = event_message(Item(0, session.ring.execution_id, entry.sequence, entry.event))
+            if event.HasField("result"):
+                message.result.CopyFrom(event.result)  # with text and error, which the record has not
+                continue
+            room -= event.ByteSize()
+            if room < 0:
+                return False
+            message.events.append(event)
+        return True
+
+
+def _record_message(record: Record) -> pb.GetExecutionResponse:
+    message = pb.GetExecutionResponse(
+        execution_id=record.intent.execution_id,
+        session_display_id=record.intent.session,
+        source_sha256=record.intent.source_sha256,
+        state=pb.EXECUTION_STATE_RUNNING if record.result is None else pb.EXECUTION_STATE_FINISHED,
+        started_at_seconds=record.started_at_seconds,
+        finished_at_seconds=record.finished_at_seconds or 0.0,
+    )
+    if record.result is not None:
+        message.result.CopyFrom(result_message(record.result))
+    return message

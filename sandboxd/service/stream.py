@@ -1,0 +1,111 @@
+"""The session stream: requests in, events out, for as long as a client looks on.
+
+Two tasks a stream: one reads requests, one writes events. Neither owns the execution, so either may end: what runs
+goes on, its events wait in the session's ring, and a later stream takes them up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import grpc
+
+from sandboxd.errors import Code, FailureClass, SandboxdError
+from sandboxd.service.convert import event_message, open_wish, opened_message, seconds
+from sandboxd.sessions import ExecuteWish, Refusal
+from sandboxd_proto.v1 import sandbox_pb2 as pb
+
+if TYPE_CHECKING:
+    from sandboxd.service.context import Context
+    from sandboxd.sessions import Feed, Session, Sessions
+
+_FIRST_REQUEST_SECONDS = 30.0
+
+
+class SessionStream:
+    """One stream of one client."""
+
+    def __init__(self, sessions: Sessions, uid: int, context: Context) -> None:
+        self._sessions = sessions
+        self._uid = uid
+        self._context = context
+
+    async def serve(self) -> None:
+        """Open or attach, then serve until client or session end.
+
+        Raises:
+            SandboxdError: what opening or attaching raises.
+        """
+        async with asyncio.timeout(_FIRST_REQUEST_SECONDS):
+            first = await self._read()
+        if first is None:
+            return
+        session, feed = await self._begin(first)
+        try:
+            await self._context.write(pb.SessionEvent(request_id=first.request_id, opened=opened_message(session)))
+            await self._converse(session, feed)
+        finally:
+            session.detach(feed)
+
+    async def _begin(self, first: pb.SessionRequest) -> tuple[Session, Feed]:
+        kind = first.WhichOneof("request")
+        if kind == "open":
+            session = await self._sessions.open(self._uid, open_wish(first.open))
+            return session, session.attach(0)
+        if kind == "attach":
+            session = self._sessions.find(self._uid, first.attach.session_id)
+            return session, session.attach(first.attach.after_sequence)
+        raise _unexpected("The first request of a stream must be open or attach.")
+
+    async def _converse(self, session: Session, feed: Feed) -> None:
+        async with asyncio.TaskGroup() as group:
+            reader = group.create_task(self._requests(session, feed))
+            while items := await feed.take():
+                for item in items:
+                    await self._context.write(event_message(item))
+            reader.cancel()
+        if feed.ended:
+            await self._context.write(pb.SessionEvent(closed=pb.Closed(reason=feed.ended)))
+
+    async def _requests(self, session: Session, feed: Feed) -> None:
+        while (request := await self._read()) is not None:
+            try:
+                self._dispatch(session, feed, request)
+            except SandboxdError as error:
+                feed.answer(request.request_id, _execution_id(request), Refusal(error))
+            await feed.room()
+        session.finish(feed)
+
+    def _dispatch(self, session: Session, feed: Feed, request: pb.SessionRequest) -> None:
+        kind = request.WhichOneof("request")
+        if kind == "execute":
+            self._sessions.execute(session, execute_wish(request.request_id, request.execute), feed)
+        elif kind == "interrupt":
+            session.interrupt(request.interrupt.execution_id)
+        elif kind == "close":
+            self._sessions.begin_close(session, "closed by its client", "client")
+        else:
+            raise _unexpected("After the first request a stream takes execute, interrupt and close.")
+
+    async def _read(self) -> pb.SessionRequest | None:
+        request = await self._context.read()
+        return None if request is grpc.aio.EOF else request
+
+
+def execute_wish(request_id: int, message: pb.Execute) -> ExecuteWish:
+    """Read what a client asks to run."""
+    return ExecuteWish(request_id, message.execution_id, message.code, seconds(message.timeout_seconds))
+
+
+def _execution_id(request: pb.SessionRequest) -> str:
+    kind = request.WhichOneof("request")
+    if kind == "execute":
+        return request.execute.execution_id[:64]
+    return request.interrupt.execution_id[:64] if kind == "interrupt" else ""
+
+
+def _unexpected(message: str) -> SandboxdError:
+    return SandboxdError(
+        Code.INVALID_REQUEST, message, remedy="See the wire contract.", failure=FailureClass.NOT_STARTED
+    )

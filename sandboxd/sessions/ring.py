@@ -1,0 +1,162 @@
+"""What one execution emitted, kept for the stream to take and for a client that comes back.
+
+The guest never waits for a client, so a slow or absent reader must cost bounded memory: output that nobody took yet
+is merged, and past the bounds the oldest output is left out and counted in `dropped_bytes` of the next piece, or of
+the result. Verdict, result and refusal always stay. Displays have a budget of their own and are then replaced by
+their size. The executor cuts output by the policy's limit before; these bounds hold when it does not.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass, replace
+from operator import attrgetter
+from typing import TYPE_CHECKING, TypeAlias
+
+from sandboxd.events import Display, Output, Result, Verdict
+
+if TYPE_CHECKING:
+    from sandboxd.errors import SandboxdError
+
+MERGE_BYTES = 32 << 10
+DISPLAY_TOTAL_BYTES = 16 << 20
+EVENTS_MAX = 4096
+DISPLAYS_MAX = 512
+_STREAMS = ("stdout", "stderr")
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The execution was refused after it had been accepted; nothing was started."""
+
+    error: SandboxdError
+
+
+RingEvent: TypeAlias = Verdict | Output | Display | Result | Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One event with its place in the session."""
+
+    sequence: int
+    event: RingEvent
+
+
+class EventRing:
+    """The events of the running or last execution of one session."""
+
+    def __init__(self, output_bytes: int) -> None:
+        self.execution_id = ""
+        self.first_sequence = 1
+        self._output_max = 2 * output_bytes + MERGE_BYTES  # both streams, and room for the marker's rounding
+        self._sequence = 0
+        self._taken = 0
+        self._entries: list[Entry] = []
+        self._output_bytes = 0
+        self._display_bytes = 0
+        self._displays = 0
+        self._dropped = dict.fromkeys(_STREAMS, 0)
+
+    def begin(self, execution_id: str) -> None:
+        """Forget the last execution and start with the next."""
+        self.execution_id = execution_id
+        self.first_sequence = self._sequence + 1
+        self._entries = []
+        self._output_bytes = self._display_bytes = self._displays = 0
+        self._dropped = dict.fromkeys(_STREAMS, 0)
+
+    def append(self, event: RingEvent) -> None:
+        """Take one event, within the bounds."""
+        if isinstance(event, Output):
+            self._append_output(event)
+        elif isinstance(event, Display):
+            self._append_display(event)
+        elif isinstance(event, Result):
+            self._push(self._with_dropped(event))
+        else:
+            self._push(event)
+
+    def after(self, sequence: int) -> list[Entry]:
+        """List the events above a sequence; what was handed out is merged with no more."""
+        start = bisect_right(self._entries, sequence, key=attrgetter("sequence"))
+        entries = self._entries[start:]
+        if entries:
+            self._taken = max(self._taken, entries[-1].sequence)
+        return entries
+
+    def entries(self) -> list[Entry]:
+        """List all events that are kept."""
+        return self.after(0)
+
+    def _push(self, event: RingEvent) -> None:
+        self._sequence += 1
+        self._entries.append(Entry(self._sequence, event))
+
+    def _append_output(self, event: Output) -> None:
+        event = self._claim_dropped(event)
+        last = self._entries[-1] if self._entries else None
+        self._output_bytes += len(event.data)
+        if last is not None and last.sequence > self._taken and _mergeable(last.event, event):
+            assert isinstance(last.event, Output)
+            self._entries[-1] = Entry(last.sequence, replace(last.event, data=last.event.data + event.data))
+        else:
+            self._push(event)
+        while self._output_bytes > self._output_max or len(self._entries) > EVENTS_MAX:
+            if not self._drop_oldest_output():
+                return
+
+    def _append_display(self, event: Display) -> None:
+        size = sum(len(value) for value in event.data.values())
+        if self._display_bytes + size > DISPLAY_TOTAL_BYTES or self._displays >= DISPLAYS_MAX:
+            event = Display({}, is_result=event.is_result, dropped_bytes=event.dropped_bytes + size)
+            if self._displays >= DISPLAYS_MAX + 1:
+                return  # one such marker says it; a flood of empty displays adds nothing
+        self._display_bytes += sum(len(value) for value in event.data.values())
+        self._displays += 1
+        self._push(event)
+
+    def _drop_oldest_output(self) -> bool:
+        for index, entry in enumerate(self._entries[:-1]):
+            if isinstance(entry.event, Output):
+                del self._entries[index]
+                self._output_bytes -= len(entry.event.data)
+                self._charge(index, entry.event)
+                return True
+        return False
+
+    def _charge(self, index: int, gone: Output) -> None:
+        """Count dropped bytes in the next piece of the same stream, or keep the count for the one to come."""
+        lost = gone.dropped_bytes + len(gone.data)
+        for later in range(index, len(self._entries)):
+            entry = self._entries[later]
+            if isinstance(entry.event, Output) and entry.event.stream == gone.stream:
+                grown = replace(entry.event, dropped_bytes=entry.event.dropped_bytes + lost)
+                self._entries[later] = Entry(entry.sequence, grown)
+                return
+        self._dropped[gone.stream] += lost
+
+    def _claim_dropped(self, event: Output) -> Output:
+        lost = self._dropped.get(event.stream, 0)
+        if not lost:
+            return event
+        self._dropped[event.stream] = 0
+        return replace(event, dropped_bytes=event.dropped_bytes + lost)
+
+    def _with_dropped(self, result: Result) -> Result:
+        if not any(self._dropped.values()):
+            return result
+        return replace(
+            result,
+            stdout_dropped_bytes=result.stdout_dropped_bytes + self._dropped["stdout"],
+            stderr_dropped_bytes=result.stderr_dropped_bytes + self._dropped["stderr"],
+        )
+
+
+def _mergeable(last: RingEvent, event: Output) -> bool:
+    return (
+        isinstance(last, Output)
+        and last.stream == event.stream
+        and not event.dropped_bytes
+        and len(last.data) + len(event.data) <= MERGE_BYTES
+    )

@@ -1,0 +1,302 @@
+"""One session: a box with variables, one execution at a time, and at most one stream that looks on.
+
+The mutable state is the flight in the air, the feed and the lease; all of it belongs to the event loop, no lock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from sandboxd.errors import Code, FailureClass, SandboxdError
+from sandboxd.events import Result
+from sandboxd.pipeline import Flight, Snippet
+from sandboxd.sessions.feed import Feed
+from sandboxd.sessions.lease import Lease
+from sandboxd.sessions.ring import EventRing, Refusal
+
+if TYPE_CHECKING:
+    from sandboxd.log import Record
+    import asyncio
+    from collections.abc import Callable, Mapping
+
+    from sandboxd.events import Limits
+    from sandboxd.executors.base import Box
+    from sandboxd.pipeline import Pipeline
+    from sandboxd.policy import Policy
+    from sandboxd.quota import Reservation
+    from sandboxd.sessions.ring import RingEvent
+
+_logger = logging.getLogger(__name__)
+_EXECUTION_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
+
+
+class State(StrEnum):
+    """What a session does."""
+
+    IDLE = "idle"
+    RUNNING = "running"
+    DETACHED = "detached"
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a session is. The token is a capability: only its owner's stream may see it."""
+
+    token: str
+    display_id: str
+    uid: int
+    policy: Policy
+    limits: Limits
+    labels: Mapping[str, str]
+    lease_seconds: float
+    idle_seconds: float
+    executor: str
+    created_at_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ExecuteWish:
+    """What a client asks to run. `timeout_seconds` 0 is the session's wall limit."""
+
+    request_id: int
+    execution_id: str
+    code: str
+    timeout_seconds: float = 0.0
+
+
+class Session:
+    """A box and its owner's view on it. Made by `Sessions.open`, ended by `Sessions.close`."""
+
+    def __init__(
+        self,
+        facts: Facts,
+        box: Box,
+        reservation: Reservation,
+        *,
+        pipeline: Pipeline,
+        group: asyncio.TaskGroup,
+        on_expired: Callable[[Session], None],
+    ) -> None:
+        self.facts = facts
+        self.box = box
+        self.reservation = reservation
+        self.ring = EventRing(facts.limits.output_bytes)
+        self.executions = 0
+        self.uploads = asyncio.Lock()
+        self.closing: asyncio.Task[None] | None = None
+        self.flight: Flight | None = None
+        self.task: asyncio.Task[None] | None = None
+        self._shown: Snippet | None = None  # whose events the ring has
+        self._request_id = 0
+        self._asker: Feed | None = None  # the stream that asked for the flight
+        self._pipeline = pipeline
+        self._group = group
+        self._feed: Feed | None = None
+        self._users = 0  # file operations under way
+        self.lease = Lease(lambda: on_expired(self))
+        self._renew()
+
+    @property
+    def state(self) -> State:
+        """Tell what the session does."""
+        if self.flight is not None:
+            return State.RUNNING
+        return State.DETACHED if self._feed is None else State.IDLE
+
+    def attach(self, after_sequence: int) -> Feed:
+        """Show the session to a stream. One that looked on before ends: its client came back elsewhere."""
+        if self._feed is not None:
+            self._feed.end("attached elsewhere")
+        self._feed = Feed(self.ring, after_sequence)
+        self._renew()
+        return self._feed
+
+    def detach(self, feed: Feed) -> None:
+        """Let a stream go; from now the lease runs, or when the execution ends."""
+        if feed is self._feed:
+            self._feed = None
+            self._renew()
+
+    def finish(self, feed: Feed) -> None:
+        """Let the stream end when nothing runs: its client asks nothing more."""
+        feed.half_closed = True
+        if self.flight is None:
+            feed.end("")
+
+    def end_feed(self, reason: str) -> None:
+        """End the stream that looks on, if any."""
+        if self._feed is not None:
+            self._feed.end(reason)
+
+    def knows(self, execution_id: str) -> bool:
+        """Tell whether an id is the running or the last execution's: a repeat that needs no new work."""
+        flying = self.flight is not None and self.flight.snippet.execution_id == execution_id
+        return flying or (self._shown is not None and self._shown.execution_id == execution_id)
+
+    def execute(self, wish: ExecuteWish, feed: Feed) -> None:
+        """Start a snippet, or answer a repeated id from the ring. Events come by the ring.
+
+        Raises:
+            SandboxdError: INVALID_REQUEST, LIMIT_ABOVE_POLICY, SESSION_BUSY, SESSION_LOST, EXECUTION_ID_REUSED.
+        """
+        snippet = self._snippet(wish)
+        for known in (self._shown, self.flight.snippet if self.flight is not None else None):
+            if known is not None and known.execution_id == wish.execution_id:
+                self._repeat(known, snippet, wish.request_id, feed)
+                return
+        if self.closing is not None:
+            raise self._gone()
+        if self.flight is not None:
+            raise SandboxdError(
+                Code.SESSION_BUSY,
+                f"Session {self.facts.display_id} runs {self.flight.snippet.execution_id}.",
+                remedy="Wait for its result, or interrupt it; another session runs beside it.",
+                failure=FailureClass.NOT_STARTED,
+            )
+        self.lease.hold()
+        self.flight = Flight(snippet)
+        self._request_id, self._asker = wish.request_id, feed
+        self.task = self._group.create_task(self._fly(self.flight))
+
+    def interrupt(self, execution_id: str, actor: str = "client") -> None:
+        """Stop the execution; one that has just ended is no error.
+
+        Raises:
+            SandboxdError: EXECUTION_NOT_FOUND.
+        """
+        if self.flight is not None and execution_id in {"", self.flight.snippet.execution_id}:
+            self.flight.stop(actor)
+        elif self._shown is None or execution_id not in {"", self._shown.execution_id}:
+            raise SandboxdError(
+                Code.EXECUTION_NOT_FOUND, "No such execution runs here.", remedy="Check the execution id."
+            )
+
+    def __enter__(self) -> Session:
+        """Keep the session while a file operation uses it."""
+        if self.closing is not None:
+            raise self._gone()
+        self._users += 1
+        self.lease.hold()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._users -= 1
+        self._renew()
+
+    async def _fly(self, flight: Flight) -> None:
+        try:
+            end = await self._pipeline.run(flight, self.box, self._emit)
+        except SandboxdError as error:
+            self._emit(Refusal(error))
+        except Exception:
+            _logger.exception("snippet failed before its start", extra={"session": self.facts.display_id})
+            self._emit(
+                Refusal(SandboxdError(Code.INTERNAL, "The daemon failed.", remedy="Its log tells why."))
+            )
+        else:
+            self._end(flight, end)
+        finally:
+            self.flight = self.task = self._asker = None
+            if self._feed is not None and self._feed.half_closed:
+                self._feed.end("")
+            self._renew()
+
+    def _emit(self, event: RingEvent) -> None:
+        assert self.flight is not None
+        if self._shown is not self.flight.snippet:
+            self._show(self.flight.snippet)
+        self.ring.append(event)
+        if self._feed is not None:
+            self._feed.wake()
+
+    def _show(self, snippet: Snippet) -> None:
+        """Make room for a snippet's events: only with its first one may those of the last be forgotten."""
+        if self._feed is not None:
+            self._feed.keep()
+            self._feed.request_id = self._request_id if self._feed is self._asker else 0
+        self._shown = snippet
+        self.ring.begin(snippet.execution_id)
+
+    def _end(self, flight: Flight, end: Result | Record) -> None:
+        if isinstance(end, Result):
+            self.executions += 1
+            self._emit(end)
+        elif self._feed is not None:
+            request_id = self._request_id if self._feed is self._asker else 0
+            self._feed.answer(request_id, flight.snippet.execution_id, _answer(end))
+
+    def _repeat(self, known: Snippet, snippet: Snippet, request_id: int, feed: Feed) -> None:
+        """Answer an id that this session still has before it: with its events, from the first one."""
+        if snippet.source_sha256 != known.source_sha256:
+            raise SandboxdError(
+                Code.EXECUTION_ID_REUSED,
+                f"Execution {snippet.execution_id} was another source.",
+                remedy="Make a new id for each snippet.",
+                failure=FailureClass.NOT_STARTED,
+            )
+        if self.flight is not None and self.flight.snippet is known:
+            self._request_id, self._asker = request_id, feed
+        if self._shown is known:
+            feed.rewind(request_id)
+
+    def _snippet(self, wish: ExecuteWish) -> Snippet:
+        if _EXECUTION_ID.fullmatch(wish.execution_id) is None:
+            raise SandboxdError(
+                Code.INVALID_REQUEST,
+                "An execution id has 8 to 64 characters of A-Z, a-z, 0-9, _ and -.",
+                remedy="Make one with uuid4().hex.",
+                failure=FailureClass.NOT_STARTED,
+            )
+        wall = self.facts.limits.wall_seconds
+        if not 0 <= wish.timeout_seconds <= wall:
+            raise SandboxdError(
+                Code.LIMIT_ABOVE_POLICY,
+                f"timeout_seconds must be from 0 to {wall:g}, the session's wall limit.",
+                remedy="Ask for less, or choose a policy that allows more.",
+                failure=FailureClass.NOT_STARTED,
+                limit="wall_seconds",
+            )
+        return Snippet(
+            execution_id=wish.execution_id,
+            uid=self.facts.uid,
+            session=self.facts.display_id,
+            code=wish.code,
+            policy=self.facts.policy,
+            deadline_seconds=wish.timeout_seconds or wall,
+        )
+
+    def _gone(self) -> SandboxdError:
+        return SandboxdError(
+            Code.SESSION_LOST,
+            f"Session {self.facts.display_id} is closing.",
+            remedy="Open a new session.",
+            failure=FailureClass.SESSION_LOST,
+        )
+
+    def _renew(self) -> None:
+        """Start the lease again, where nothing holds the session."""
+        if self.closing is not None or self.flight is not None or self._users:
+            self.lease.hold()
+        elif self._feed is not None:
+            self.lease.run(self.facts.idle_seconds)
+        else:
+            self.lease.run(self.facts.lease_seconds)
+
+
+def _answer(record: Record) -> RingEvent:
+    """Answer a repeated id whose output is gone: from the record."""
+    if record.result is not None:
+        return record.result
+    return Refusal(
+        SandboxdError(
+            Code.SESSION_BUSY,
+            f"Execution {record.intent.execution_id} runs.",
+            remedy="Ask GetExecution for its end.",
+            failure=FailureClass.IN_DOUBT,
+        )
+    )
