@@ -58,7 +58,7 @@ class Isolation:
         if executor is None:
             raise SandboxdError(
                 Code.EXECUTOR_UNAVAILABLE,
-                f"Policy {policy.name!r} demands the executor {policy.executor!r}, which this daemon has not.",
+                f"Policy {policy.name!r} needs the executor {policy.executor!r}, which is not here.",
                 remedy=f"Available: {', '.join(sorted(self._executors))}.",
                 failure=FailureClass.NOT_STARTED,
                 executor=policy.executor,

@@ -7,25 +7,32 @@ Every snippet, from every client and adapter, passes `Pipeline.run`:
 
     text -> screen -> admission -> intent in the log -> box.execute -> outcome in the log -> result
 
-1. **Screen.** The verdict comes from killable workers outside this process and is a filter, never the boundary. It
+1. **Screen.** The verdict comes from killable workers outside this process and is a filter, never the
+boundary. It
    has no side effect, so it stands first: a snippet that will not run takes no slot. Anything but "allow" and
    "warn" ends here, an unknown decision too.
-2. **Admission.** A bounded number runs, a bounded number waits in turn, the rest is refused. It stands before the
-   intent so that a refusal is NOT_STARTED in the full sense: nothing was written, the same execution id may come
-   again. Who asks meanwhile what became of the id hears "running" (`Flight` is known from acceptance on).
-3. **Intent.** `Executions.begin` is where at-most-once is decided. When it returns None the record is as durable as
+2. **Admission.** A bounded number runs, a bounded number waits in turn, the rest is refused. It stands
+before the
+   intent so that a refusal is NOT_STARTED in the full sense: nothing was written, the same execution id may
+   come again. Who asks meanwhile what became of the id hears "running" (`Flight` is known from acceptance
+   on).
+3. **Intent.** `Executions.begin` is where at-most-once is decided. When it returns None the record is as
+durable as
    the daemon promises, and only then may anything start. When it returns a record the id is a repeat: nothing
    starts, the record answers. When it raises, nothing starts.
-4. **Execute.** The box is the boundary and holds the deadline. What the program does is a result; what the tier
+4. **Execute.** The box is the boundary and holds the deadline. What the program does is a result; what the
+tier
    cannot do is mapped to `infrastructure(code)`.
-5. **Outcome.** From the moment `begin` returned None exactly one outcome is recorded, whatever happens: result,
-   refusal of the tier, a bug, a stop by client or operator, cancellation of the task. Only death of the process
-   leaves none; the next start then writes `infrastructure(DAEMON_RESTARTED)` from the log.
+5. **Outcome.** From the moment `begin` returned None exactly one outcome is recorded, whatever happens:
+result,
+   refusal of the tier, a bug, a stop by client or operator, cancellation of the task. Only death of the
+   process leaves none; the next start then writes `infrastructure(DAEMON_RESTARTED)` from the log.
 
-A snippet that was denied, or does not parse, is recorded by the same pair of records without a start between them.
+A snippet that was denied, or does not parse, is recorded by the same pair of records without a start between
+them.
 
-A stop (`Flight.stop`) may come at any time. Before the intent it ends the wait; between intent and start it is
-honoured without a start; after it the box interrupts and kills.
+A stop (`Flight.stop`) may come at any time. Before the intent it ends the wait; between intent and start it
+is honoured without a start; after it the box interrupts and kills.
 """
 
 from __future__ import annotations
@@ -83,7 +90,7 @@ class Snippet:
 
 
 class Flight:
-    """A snippet on its way. The mutable state is how far it got and who stopped it; it belongs to the loop."""
+    """A snippet on its way. How far it got and who stopped it is the mutable state, the loop's own."""
 
     __slots__ = ("_box", "_task", "snippet", "stopped_by")
 
@@ -143,7 +150,8 @@ class Pipeline:
         """Run a snippet to its recorded end. A `Record` says: a repeated id, nothing was started.
 
         Raises:
-            SandboxdError: a refusal before the intent (QUOTA_QUEUE, EXECUTION_ID_REUSED, LOG_FULL, LOG_FAILED).
+            SandboxdError: a refusal before the intent (QUOTA_QUEUE, EXECUTION_ID_REUSED, LOG_FULL,
+            LOG_FAILED).
         """
         snippet = flight.snippet
         verdict = await self._screener.check(snippet.code, snippet.policy)
@@ -183,7 +191,8 @@ class Pipeline:
         try:
             self._executions.finish(snippet.execution_id, result)
         except SandboxdError as error:
-            # The log takes nothing more, so nothing runs any more; the result that exists still reaches its client.
+            # The log takes nothing more, so nothing runs any more; the result that exists still reaches its
+            # client.
             _logger.error("outcome not recorded: %s", error.code, extra=_names(snippet))  # noqa: TRY400
 
 

@@ -1,8 +1,8 @@
-"""Admission: what the daemon takes on at the same time is bounded, and beyond it a refusal says when to come back.
+"""Admission: what the daemon takes on at the same time is bounded; a refusal says when to come back.
 
 Sessions are counted, and their memory limits added up, when they open. Running snippets hold one of
-`max_concurrent` slots; the next ones wait first in, first out, at most `max_queue` of them. All state belongs to
-the event loop: no lock, and a free slot is taken without suspending.
+`max_concurrent` slots; the next ones wait first in, first out, at most `max_queue` of them. All state
+belongs to the event loop: no lock, and a free slot is taken without suspending.
 """
 
 from __future__ import annotations
@@ -102,7 +102,8 @@ class Admission:
         try:
             await waiter
         except asyncio.CancelledError:
-            # Cancelled in the same turn in which the slot was handed over: pass it on, or it is lost for good.
+            # Cancelled in the same turn in which the slot was handed over: pass it on, or it is lost for
+            # good.
             if waiter.done() and not waiter.cancelled():
                 self.leave()
             else:

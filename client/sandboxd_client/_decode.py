@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from sandboxd_proto.v1 import sandbox_pb2 as pb
 
 from .info import FileInfo, FileKind, Limits, PolicyInfo, Protection, SessionInfo
@@ -16,6 +18,9 @@ from .results import (
     Usage,
     Verdict,
 )
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
 
 _FILE_KINDS: dict[int, FileKind] = {pb.FILE_KIND_FILE: "file", pb.FILE_KIND_DIRECTORY: "directory"}
 _USAGE = (
@@ -46,8 +51,7 @@ def decision(number: int) -> Decision:
 
 def usage(message: pb.Usage) -> Usage:
     """Return the usage, None where the daemon measured nothing."""
-    figures = {name: getattr(message, name) for name in _USAGE if message.HasField(name)}  # type:
-    ignore[arg-type] return Usage(**figures, sources=dict(message.sources))
+    return Usage(**_present(message, _USAGE), sources=dict(message.sources))
 
 
 def verdict(message: pb.Verdict) -> Verdict:
@@ -113,8 +117,12 @@ def display(message: pb.Display) -> Result:
 
 def limits(message: pb.Limits) -> Limits:
     """Return limits, None where one is not set."""
-    return Limits(**{name: getattr(message, name) for name in _LIMITS if message.HasField(name)})  # type:
-    ignore[arg-type]
+    return Limits(**_present(message, _LIMITS))
+
+
+def _present(message: Message, names: tuple[str, ...]) -> dict[str, Any]:
+    """Return the optional fields that are set."""
+    return {name: getattr(message, name) for name in names if message.HasField(name)}
 
 
 def wanted_limits(wanted: Limits | None) -> pb.Limits:

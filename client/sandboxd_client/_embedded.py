@@ -37,7 +37,7 @@ READY_BYTES = 64 * 1024
 LOG_TAIL_BYTES = 2000
 END_SECONDS = 5.0
 DIRECTORY_CHARACTERS = 40
-"""Of the directory's parent: the daemon makes sockets with longer names below it, and a path has 108 bytes at most."""
+"""Of the directory's parent: the daemon makes sockets below it, and their paths have 107 bytes at most."""
 
 DAEMON_MODULES = ("psutil", "pydantic", "pyseccomp", "rich", "yaml")
 """What the extra `daemon` brings."""
@@ -168,14 +168,20 @@ def _spawn(directory: Path, lifeline: int, ready: int) -> subprocess.Popen[bytes
     command += ["--lifeline-fd", str(lifeline), "--ready-fd", str(ready)]
     with (directory / "daemon.log").open("wb") as log:
         return subprocess.Popen(
-            command, pass_fds=(lifeline, ready), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=log, cwd=directory,  # `-m` imports from the working directory first: not from one that a
-            user's data may be in env=_environment(os.environ), start_new_session=True,
+            command,
+            pass_fds=(lifeline, ready),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=log,
+            # `-m` imports from the working directory first: not from one that holds a stranger's files.
+            cwd=directory,
+            env=_environment(os.environ),
+            start_new_session=True,
         )
 
 
 def _read_line(ready: int, deadline: Deadline) -> bytes:
-    """Return what the daemon wrote up to a newline or its end; None came in time: a TimeoutError."""
+    """Return what the daemon wrote, up to a newline or its end."""
     line = b""
     while not line.endswith(b"\n") and len(line) < READY_BYTES:
         if not select.select([ready], [], [], deadline.remaining())[0]:
@@ -244,8 +250,10 @@ def _check_installed() -> None:
 
 def _parent_directory() -> str:
     """Return where the socket's directory goes: the usual place where its name is short enough."""
-    usual = tempfile.gettempdir() return usual if len(os.fsencode(usual)) <= DIRECTORY_CHARACTERS else
-    "/tmp"  # noqa: S108 - mkdtemp makes it 0700
+    usual = tempfile.gettempdir()
+    if len(os.fsencode(usual)) <= DIRECTORY_CHARACTERS:
+        return usual
+    return "/tmp"  # noqa: S108 - what mkdtemp makes there is ours alone, 0700
 
 
 def _environment(ours: Mapping[str, str]) -> dict[str, str]:
@@ -259,7 +267,7 @@ def _environment(ours: Mapping[str, str]) -> dict[str, str]:
 
 
 def _source_directories() -> list[str]:
-    """Return where our packages lie when they are not installed: the daemon is the same copy as the client."""
+    """Return where our packages lie when they are not installed: the daemon must be of the same copy."""
     installed = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), site.getusersitepackages()}
     directories = []
     for name in ("sandboxd", "sandboxd_proto"):

@@ -23,10 +23,10 @@ class StreamText:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._dropped_bytes = 0
 
-    def add(self, data: bytes, dropped_bytes: int) -> list[str]:
+    def add(self, output: pb.Output) -> list[str]:
         """Take a piece, with a marker before it where bytes were left out; return the new text."""
-        new = self._mark(dropped_bytes) if dropped_bytes else []
-        return self._keep([*new, self._decoder.decode(data)])
+        new = self._mark(output.dropped_bytes) if output.dropped_bytes else []
+        return self._keep([*new, self._decoder.decode(output.data)])
 
     def finish(self, dropped_bytes: int) -> list[str]:
         """End the stream: flush half a character, and mark what of the total was never marked."""
@@ -50,16 +50,18 @@ class Gatherer:
 
     def __init__(self, execution_id: str) -> None:
         self.execution_id = execution_id
-        self._streams = {"stdout": StreamText(), "stderr": StreamText()}
+        self._stdout = StreamText()
+        self._stderr = StreamText()
         self._results: list[Result] = []
         self._verdict: Verdict | None = None
 
     def add(self, event: pb.SessionEvent) -> list[Piece]:
         """Take one event that is not the last; return what to tell the caller."""
-        kind = event.WhichOneof("event") if kind == "stdout" or kind == "stderr":  # noqa: PLR1714 - two
-        comparisons narrow the type, a set does not
-            output = getattr(event, kind)
-            return [(kind, text) for text in self._streams[kind].add(output.data, output.dropped_bytes)]
+        kind = event.WhichOneof("event")
+        if kind == "stdout":
+            return [(kind, text) for text in self._stdout.add(event.stdout)]
+        if kind == "stderr":
+            return [(kind, text) for text in self._stderr.add(event.stderr)]
         if kind == "display":
             self._results.append(_decode.display(event.display))
             return [("result", self._results[-1])]
@@ -69,16 +71,15 @@ class Gatherer:
 
     def finish(self, result: pb.Result, *, output_expired: bool = False) -> tuple[Execution, list[Piece]]:
         """Take the last event; return the whole execution and what is left to tell the caller."""
-        stdout, stderr = self._streams["stdout"], self._streams["stderr"]
-        rest: list[Piece] = [("stdout", text) for text in stdout.finish(result.stdout_dropped_bytes)]
-        rest += [("stderr", text) for text in stderr.finish(result.stderr_dropped_bytes)]
+        rest: list[Piece] = [("stdout", text) for text in self._stdout.finish(result.stdout_dropped_bytes)]
+        rest += [("stderr", text) for text in self._stderr.finish(result.stderr_dropped_bytes)]
         execution = Execution(
             execution_id=self.execution_id,
             outcome=_decode.outcome(result.outcome),
             evidence=_decode.evidence(result.evidence),
             text=result.text if result.HasField("text") else None,
             results=self._results,
-            logs=Logs(stdout=stdout.pieces, stderr=stderr.pieces),
+            logs=Logs(stdout=self._stdout.pieces, stderr=self._stderr.pieces),
             error=_decode.program_error(result),
             usage=_decode.usage(result.usage),
             verdict=self._verdict,

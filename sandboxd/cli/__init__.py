@@ -4,6 +4,6 @@ What a sandbox printed reaches the terminal through `terminal.escape` alone; wha
 `sandboxd: CODE: message` with its remedy, never as a traceback.
 """
 
-from sandboxd.cli.main import main
+from sandboxd.cli.command_line import main
 
 __all__ = ("main",)

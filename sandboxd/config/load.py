@@ -7,7 +7,7 @@ import os
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from sandboxd.config import values
 from sandboxd.config.settings import Config, Setting, settings
@@ -55,7 +55,7 @@ def parse_arguments(argv: Sequence[str], *, prog: str = "sandboxd serve") -> arg
         allow_abbrev=False,
     )
     parser.add_argument(
-        "--config", metavar="FILE", help="TOML file of settings (default: config.toml in /etc/sandboxd)"
+        "--config", metavar="FILE", help="TOML file of settings (default: /etc/sandboxd/config.toml)"
     )
     for row in settings():
         shown = f"{row.help} (default: {row.shown_default})".replace("%", "%%")

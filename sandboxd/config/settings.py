@@ -4,18 +4,20 @@ Flag, environment variable and key of the file follow from the field's name: `le
 `--lease-seconds`, `SANDBOXD_LEASE_SECONDS` and `lease_seconds = …`.
 """
 
+# ruff: noqa: RUF009  # `_row` makes a dataclass field, which the rule cannot see
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sandboxd.config import values
 
 if TYPE_CHECKING:
-    from sandboxd.config.values import Reader
     from collections.abc import Callable
+
+    from sandboxd.config.values import Reader
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ def _admin_address() -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Config:  # noqa: RUF009
+class Config:
     """Every setting of the daemon, read and checked. Sizes in bytes, times in seconds."""
 
     address: str = _row(

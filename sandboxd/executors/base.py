@@ -55,7 +55,7 @@ class Box(Protocol):
         """Run one job to its end; never raises for what the program does. `Result` holds outcome and usage."""
 
     def cancel(self, code: str) -> None:
-        """Interrupt the running job, kill it after the grace. `code` is the actor: client, operator, lease…"""
+        """Interrupt the running job, kill it after the grace. `code` is the actor: client, operator, lease."""
 
     def on_lost(self, callback: Callable[[str], None]) -> None:
         """Call back once, with a reason, when the box is gone without having been closed."""
@@ -73,7 +73,7 @@ class Box(Protocol):
         """Rename the temporary of `open_file(path, "w")` onto `path`, or with keep=False remove it."""
 
     async def list_files(self, path: str) -> tuple[list[FileStat], bool]:
-        """List a directory (not recursively, 10,000 entries at most); the flag says "truncated"."""
+        """List a directory, 10,000 entries at most and not recursively; the flag tells whether more are there."""
 
     async def stat_file(self, path: str) -> FileStat:
         """Stat one path without following links."""

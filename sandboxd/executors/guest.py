@@ -24,6 +24,7 @@ MAX_TEXT = 1 << 20
 READ_BYTES = 65536
 # At the end of an execution what is already in the pipes belongs to it; a child that goes on writing must not hold us.
 DRAIN_ROUNDS = 32
+MAX_HELD_PIECES = 16
 _LENGTH = struct.Struct(">I")
 
 
@@ -60,6 +61,11 @@ class GuestLink:
         self._on_output: Callable[[str, bytes], None] = lambda *_: None
         self._on_display: Callable[[Display], None] = lambda _: None
         self._finished: asyncio.Future[Claim | None] | None = None
+        self._held: list[tuple[str, bytes]] = []  # printed between cells; belongs to the next one
+        self._loop.add_reader(self._control, self._control_readable)
+        for stream, fd in self._pipes.items():
+            self._loop.add_reader(fd, self._pipe_readable, stream, fd)
+        self.rest()
 
     def run(
         self,
@@ -73,10 +79,10 @@ class GuestLink:
         self._on_output, self._on_display = on_output, on_display
         self._display_left = MAX_DISPLAY_BYTES
         self._finished = self._loop.create_future()
-        self._loop.add_reader(self._control, self._control_readable)
-        for stream, fd in self._pipes.items():
-            self._loop.add_reader(fd, self._pipe_readable, stream, fd)
-        body = json.dumps({"op": "run", "id": execution_id, "code": code, "filename": f"<{execution_id}>"}).encode()
+        self._give_held()
+        body = json.dumps(
+            {"op": "run", "id": execution_id, "code": code, "filename": f"<{execution_id}>"}
+        ).encode()
         self._write(_LENGTH.pack(len(body)) + body)
         return self._finished
 
@@ -169,10 +175,24 @@ class GuestLink:
     # ---- ending ---------------------------------------------------------------------------------------------
 
     def rest(self) -> None:
-        """Stop reading until the next cell: what background threads print waits in the pipes."""
+        """No cell runs: hold what background threads print for the next one, within a bound, then let them wait."""
         self._running = ""
-        for fd in self._pipes.values():
-            self._loop.remove_reader(fd)
+        self._on_output = self._hold
+
+    def _hold(self, stream: str, data: bytes) -> None:
+        self._held.append((stream, data))
+        if len(self._held) >= MAX_HELD_PIECES:
+            for fd in self._pipes.values():
+                self._loop.remove_reader(fd)
+
+    def _give_held(self) -> None:
+        full = len(self._held) >= MAX_HELD_PIECES
+        held, self._held = self._held, []
+        for stream, data in held:
+            self._on_output(stream, data)
+        if full:
+            for stream, fd in self._pipes.items():
+                self._loop.add_reader(fd, self._pipe_readable, stream, fd)
 
     def abandon(self) -> None:
         """The guest is dead: end the wait."""
@@ -222,7 +242,11 @@ def _display(frame: dict[str, Any]) -> Display:
         key = _text(mime)[:128]
         data[key] = base64.b64decode(_raw(value), validate=True) if mime in encoded else _raw(value)
     dropped = frame.get("dropped", 0)
-    return Display(data, frame.get("is_result") is True, dropped if isinstance(dropped, int) and 0 <= dropped < 2**63 else 0)
+    return Display(
+        data,
+        frame.get("is_result") is True,
+        dropped if isinstance(dropped, int) and 0 <= dropped < 2**63 else 0,
+    )
 
 
 def _raw(value: Any) -> str:

@@ -58,7 +58,9 @@ class Link:
             self._channel.send(protocol.encode(message))
 
     async def ask(
-        self, message: protocol.Hello | protocol.Open | protocol.End | protocol.File | protocol.Close, kind: type[Reply]
+        self,
+        message: protocol.Hello | protocol.Open | protocol.End | protocol.File | protocol.Close,
+        kind: type[Reply],
     ) -> tuple[Reply, list[int]]:
         """Send a request and return its reply with the descriptors, which the caller owns.
 
@@ -120,7 +122,9 @@ class Link:
 
 def _gone(reason: str) -> SandboxdError:
     return SandboxdError(
-        Code.EXECUTOR_UNAVAILABLE, f"The launcher is gone ({reason}).", remedy="Restart the daemon; see its log."
+        Code.EXECUTOR_UNAVAILABLE,
+        f"The launcher is gone ({reason}).",
+        remedy="Restart the daemon; see its log.",
     )
 
 

@@ -149,10 +149,14 @@ class ProcessBox:
     async def execute(self, job: Job, sink: Sink) -> Result:
         """Run one job to its end; see `Box.execute`."""
         if self._run is not None:
-            raise SandboxdError(Code.SESSION_BUSY, "The session is executing.", failure=FailureClass.NOT_STARTED)
+            raise SandboxdError(
+                Code.SESSION_BUSY, "The session is executing.", failure=FailureClass.NOT_STARTED
+            )
         guest = await self._guest
         self._check_open()
-        run = self._run = Run(self._link, self._number, next(self._executions), guest, self._limits, sink)
+        run = self._run = Run(
+            self._link, self._number, next(self._executions), guest=guest, limits=self._limits, sink=sink
+        )
         lost_before, self._variables_lost = self._variables_lost, False
         try:
             result = await run.go(job)
@@ -216,7 +220,9 @@ class ProcessBox:
 
     # ---- files ----------------------------------------------------------------------------------------------
 
-    async def _file(self, do: str, path: str, *, upload: int = 0, keep: bool = False) -> tuple[protocol.FileDone, list[int]]:
+    async def _file(
+        self, do: str, path: str, *, upload: int = 0, keep: bool = False
+    ) -> tuple[protocol.FileDone, list[int]]:
         self._check_open()
         request = protocol.File(self._link.number(), self._number, do, paths.relative(path), upload, keep)
         done, fds = await self._link.ask(request, protocol.FileDone)
@@ -276,5 +282,8 @@ def _stat(raw: dict[str, Any]) -> FileStat:
 
 def _session_lost(reason: str) -> SandboxdError:
     return SandboxdError(
-        Code.SESSION_LOST, f"The session is gone: {reason}.", remedy="Open a new one.", failure=FailureClass.SESSION_LOST
+        Code.SESSION_LOST,
+        f"The session is gone: {reason}.",
+        remedy="Open a new one.",
+        failure=FailureClass.SESSION_LOST,
     )

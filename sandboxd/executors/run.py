@@ -9,13 +9,20 @@ from sandboxd.executors.link import Link
 from sandboxd.executors.output import OutputGate
 from sandboxd.launcher import protocol
 
-_SOURCES = {"timeout_wall": "deadline", "timeout_cpu": "cpu clock", "output_limit": "output", "crashed": "control channel"}
+_SOURCES = {
+    "timeout_wall": "deadline",
+    "timeout_cpu": "cpu clock",
+    "output_limit": "output",
+    "crashed": "control channel",
+}
 
 
 class Run:
     """A running job. What the launcher measured decides the outcome; the guest's claim fills in the rest."""
 
-    def __init__(self, link: Link, box: int, number: int, guest: GuestLink, limits: Limits, sink: Sink) -> None:
+    def __init__(
+        self, link: Link, box: int, number: int, *, guest: GuestLink, limits: Limits, sink: Sink
+    ) -> None:
         self._link = link
         self._box = box
         self._number = number
@@ -59,9 +66,7 @@ class Run:
         request = protocol.End(self._link.number(), self._box, self._number)
         ended, _ = await self._link.ask(request, protocol.Ended)
         outcome, evidence = _outcome(claim, ended)
-        return self._result(
-            outcome, evidence, ended.usage, ended.limits_hit, claim=claim, error=claim.error
-        )
+        return self._result(outcome, evidence, ended.usage, ended.limits_hit, claim=claim, error=claim.error)
 
     def _died(self) -> Result:
         death = self._death
@@ -75,7 +80,9 @@ class Run:
             error = ProgramError("ProcessExit", f"The program ended its interpreter ({death.code}).", "", 0)
         outcome = Outcome(death.cause) if death.cause else Outcome.ERROR
         evidence = Evidence(death.source, death.code, death.detail)
-        return self._result(outcome, evidence, death.usage, death.limits_hit, error=error, variables_lost=True)
+        return self._result(
+            outcome, evidence, death.usage, death.limits_hit, error=error, variables_lost=True
+        )
 
     def _result(
         self,

@@ -1,14 +1,15 @@
 """The guest: it runs model-written cells inside the jail. Standard library only, CPython 3.9 and up.
 
-The guest is no boundary. A cell shares its interpreter, so it can patch, read and forge anything here, the frames on
-the control socket included. Nothing that the guest says is trusted: the daemon types it as a claim, and learns
-deaths, times and usage by itself. What the guest does against hostile cells only keeps a session usable for
-programs that mean no harm.
+The guest is no boundary. A cell shares its interpreter, so it can patch, read and forge anything here, the
+frames on the control socket included. Nothing that the guest says is trusted: the daemon types it as a claim,
+and learns deaths, times and usage by itself. What the guest does against hostile cells only keeps a session
+usable for programs that mean no harm.
 
-Theory of operation. The zygote calls `warm` once and forks; the jailed child calls `serve`, which cleans what a fork
-leaves behind (`hygiene`), says ready, and runs one cell a frame (`loop`). A cell is compiled and run in a persistent
-`__main__` (`cell`), under an interrupt gate (`interrupts`); its value and displays are described by Jupyter conventions
-(`display`, `bundle`, `tables`, `figures`), its exception for a reader who will repair it (`errors`, `hints`).
+Theory of operation. The zygote calls `warm` once and forks; the jailed child calls `serve`, which cleans what
+a fork leaves behind (`hygiene`), says ready, and runs one cell a frame (`loop`). A cell is compiled and run
+in a persistent `__main__` (`cell`), under an interrupt gate (`interrupts`); its value and displays are
+described by Jupyter conventions (`display`, `bundle`, `tables`, `figures`), its exception for a reader who
+will repair it (`errors`, `hints`).
 
 This module imports nothing: the submodules are loaded at the first call, which is in the zygote.
 """
@@ -34,7 +35,7 @@ def warm(settings: Mapping[str, Any]) -> None:
         ImportError: a module to preload is missing.
         RuntimeError: a preloaded module left a thread running: forking such a process is unsafe.
     """
-    from sandboxd.guest import preload  # noqa: PLC0415 - the package stays cheap to import
+    from sandboxd.guest import preload  # noqa: PLC0415 - this package stays cheap to import
 
     preload.preload(settings)
 
@@ -46,6 +47,6 @@ def serve(control: socket.socket, settings: Mapping[str, Any]) -> NoReturn:
         control: the connected stream socket to the daemon.
         settings: as for `warm`.
     """
-    from sandboxd.guest import loop  # noqa: PLC0415 - the package stays cheap to import
+    from sandboxd.guest import loop  # noqa: PLC0415 - this package stays cheap to import
 
     loop.serve(control, settings)

@@ -13,11 +13,12 @@ _NODES = 100_000
 _DEPTH = 50
 _INT_BITS = 1024  # beyond that a number in JSON is a trap for whoever reads it
 _ARRAY_ITEMS = 10_000
+_SCALARS = (str, bool, int, float)
 
 _encode = json.JSONEncoder(ensure_ascii=True, allow_nan=False, check_circular=False).encode
 
 
-class NotPlain(ValueError):  # noqa: N818 - it names the state, as the callers read it
+class NotPlainError(ValueError):
     """A value is no plain data, or too much of it."""
 
 
@@ -46,7 +47,7 @@ def plain_json(value: Any) -> str:
     return text if len(text) <= _JSON_BYTES else ""
 
 
-def plain(value: Any, budget: list[int], depth: int = 0) -> Any:  # noqa: PLR0911 - one return a kind of data
+def plain(value: Any, budget: list[int], depth: int = 0) -> Any:
     """Copy plain data into exact built-in types.
 
     Args:
@@ -55,38 +56,40 @@ def plain(value: Any, budget: list[int], depth: int = 0) -> Any:  # noqa: PLR091
         depth: how deep the value stands.
 
     Raises:
-        NotPlain: it holds something else, or too much.
+        NotPlainError: it holds something else, or too much.
     """
     budget[0] -= 1
     if budget[0] < 0 or depth > _DEPTH:
-        raise NotPlain
-    if value is None or value is True or value is False:
+        raise NotPlainError
+    if isinstance(value, (list, tuple)):
+        return [plain(item, budget, depth + 1) for item in value]
+    if isinstance(value, dict):
+        return {_key(key): plain(item, budget, depth + 1) for key, item in value.items()}
+    if value is None or isinstance(value, _SCALARS):
+        return _scalar(value)
+    return plain(_from_numpy(value), budget, depth + 1)
+
+
+def _scalar(value: Any) -> Any:
+    if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
         return str.__str__(value)
     if isinstance(value, int):
         if value.bit_length() > _INT_BITS:
-            raise NotPlain
+            raise NotPlainError
         return int(value)
-    if isinstance(value, float):
-        return float(value) if math.isfinite(value) else None
-    if isinstance(value, (list, tuple)):
-        return [plain(item, budget, depth + 1) for item in value]
-    if isinstance(value, dict):
-        return {_key(key): plain(item, budget, depth + 1) for key, item in value.items()}
-    return plain(_from_numpy(value), budget, depth + 1)
+    return float(value) if math.isfinite(value) else None
 
 
 def _key(key: Any) -> str:
     """Give a dict's key as JSON does."""
-    if isinstance(key, str):
-        return str.__str__(key)
-    if key is None or isinstance(key, (bool, int, float)):
-        return _encode(plain(key, [1]))
-    key = _from_numpy(key)
-    if isinstance(key, (str, bool, int, float)):
-        return _key(key)
-    raise NotPlain
+    if key is not None and not isinstance(key, _SCALARS):
+        key = _from_numpy(key)
+    if key is not None and not isinstance(key, _SCALARS):
+        raise NotPlainError
+    plain_key = _scalar(key)
+    return plain_key if isinstance(plain_key, str) else _encode(plain_key)
 
 
 def _from_numpy(value: Any) -> Any:
@@ -96,7 +99,7 @@ def _from_numpy(value: Any) -> Any:
         converted = value.tolist()
         if type(converted) is not kind:
             return converted
-    raise NotPlain
+    raise NotPlainError
 
 
 def _repr(value: Any, limit: int) -> str:

@@ -24,7 +24,9 @@ _METHODS = (
     ("_repr_json_", "application/json"),
 )
 # These have no rich form, and are most of what cells end with.
-_BARE = frozenset((int, float, str, bool, bytes, complex, list, tuple, dict, set, frozenset, range, type, type(None)))
+_BARE = frozenset(
+    (int, float, str, bool, bytes, complex, list, tuple, dict, set, frozenset, range, type, type(None))
+)
 _MIME_NAME_LIMIT = 128
 _MIMES_LIMIT = 16
 _NOTE_CHARACTERS = 500

@@ -1,13 +1,13 @@
 """Compile and run one cell in a persistent `__main__`.
 
-The source is parsed once; when its last statement is an expression, that is compiled apart and its value is the cell's. Names,
-classes and functions live in a real `__main__` module, so that `if __name__ == "__main__"`, pickle, dataclasses and
-typing find what they look for.
+The source is parsed once; when its last statement is an expression, that is compiled apart and its value is
+the cell's. Names, classes and functions live in a real `__main__` module, so that `if __name__ ==
+"__main__"`, pickle, dataclasses and typing find what they look for.
 """
 
 from __future__ import annotations
-
 import __future__
+
 import ast
 import builtins
 import io
@@ -48,7 +48,12 @@ class Sources:
         lines = _StringIO(code, newline=None).readlines()
         if lines and not lines[-1].endswith("\n"):
             lines[-1] += "\n"  # as linecache does; traceback counts on it to place its carets
-        linecache.cache[filename] = (len(code), None, lines, filename)  # no mtime: never checked against a file
+        linecache.cache[filename] = (
+            len(code),
+            None,
+            lines,
+            filename,
+        )  # no mtime: never checked against a file
         while self._total > _SOURCES_CEILING and len(self._sizes) > 1:
             oldest = next(iter(self._sizes))
             self._total -= self._sizes.pop(oldest)
@@ -77,7 +82,7 @@ class Interpreter:
     def run(self, code: str, filename: str) -> Any:
         """Run a cell and give the value of its last expression, or None."""
         self.sources.add(filename, code)
-        tree = _compile(code, filename, "exec", _PARSE | self._flags, True, -1)  # noqa: FBT003
+        tree = _compile(code, filename, "exec", _PARSE | self._flags, True, -1)
         last = self._split(tree, code)
         if tree.body or last is None:
             value = self._execute(self._code(tree, filename, "exec"))
@@ -97,7 +102,7 @@ class Interpreter:
         return ast.Expression(last.value)
 
     def _code(self, tree: ast.AST, filename: str, mode: str) -> CodeType:
-        code: CodeType = _compile(tree, filename, mode, _AWAIT | self._flags, True, -1)  # type: ignore[call-overload]  # noqa: FBT003
+        code: CodeType = _compile(tree, filename, mode, _AWAIT | self._flags, True, -1)  # type: ignore[call-overload]
         self._flags |= code.co_flags & _ANNOTATIONS
         return code
 

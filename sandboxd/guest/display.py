@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Dict, Optional
 
 from sandboxd.guest import figures
 from sandboxd.guest.bundle import TEXT, Bundle, add_all, empty, rich
-from sandboxd.guest.frames import FrameTooLarge
+from sandboxd.guest.frames import FrameTooLargeError
 from sandboxd.guest.text import bounded_repr, clip, marker
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ _FIGURES = 50
 class Displays:
     """Sends the displays of the running cell.
 
-    The mutable state is the cell's id and its budget. A cell's threads may show things too; at worst a race between them
-    overdraws the budget by one item.
+    The mutable state is the cell's id and its budget. A cell's threads may show things too; at worst a race
+    between them overdraws the budget by one item.
     """
 
     __slots__ = ("_cell", "_channel", "_dropped_bytes", "_dropped_items", "_left", "_settings")
@@ -113,7 +113,7 @@ class Displays:
         }
         try:
             self._channel.send(message)
-        except FrameTooLarge:
+        except FrameTooLargeError:
             self._dropped_items += 1
 
     def _safe_repr(self, value: Any) -> str:

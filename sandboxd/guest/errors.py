@@ -1,8 +1,8 @@
 """A cell's exception, for a reader who will repair the cell: the program's own frames, Python's own wording, a hint.
 
-Frames between and below the program's are libraries': counted, and the last one named. Chained exceptions, notes, groups and
-"Did you mean" stay as Python formats them. Formatting runs the program's code (`__str__`, `__notes__`), so it runs under
-the interrupt gate; `_plainly` is the way out that runs none.
+Frames between and below the program's are libraries': counted, and the last one named. Chained exceptions,
+notes, groups and "Did you mean" stay as Python formats them. Formatting runs the program's code (`__str__`,
+`__notes__`), so it runs under the interrupt gate; `_plainly` is the way out that runs none.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ import linecache
 import os
 import sys
 import traceback
-from types import CodeType, TracebackType
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Tuple
 
 from sandboxd.guest.hints import INTERRUPTED, hint
 from sandboxd.guest.text import clean, clip, clip_middle
 
 if TYPE_CHECKING:
+    from types import CodeType, TracebackType
+
     from sandboxd.guest.cell import Sources
     from sandboxd.guest.interrupts import Gate
     from sandboxd.guest.settings import Settings
@@ -58,7 +59,9 @@ class Reporter:
     def _fully(self, error: BaseException, filename: str) -> Description:
         if isinstance(error, SyntaxError):
             _complete(error)
-        shown = traceback.TracebackException(type(error), error, _trace_of(error), limit=0, lookup_lines=False)
+        shown = traceback.TracebackException(
+            type(error), error, _trace_of(error), limit=0, lookup_lines=False
+        )
         self._select(shown, error, set())
         text = clip_middle("".join(shown.format()).rstrip("\n"), _TRACEBACK_CHARACTERS)
         try:
@@ -87,7 +90,9 @@ class Reporter:
 
     def _select(self, shown: traceback.TracebackException, error: BaseException, seen: set[int]) -> None:
         """Give an exception and those it is chained to the frames worth showing."""
-        pending: List[Tuple[Optional[traceback.TracebackException], Optional[BaseException]]] = [(shown, error)]
+        pending: List[Tuple[Optional[traceback.TracebackException], Optional[BaseException]]] = [
+            (shown, error)
+        ]
         while pending:
             shape, link = pending.pop()
             if shape is None or link is None or id(shape) in seen:
@@ -97,7 +102,8 @@ class Reporter:
             shape.stack = self._frames(_trace_of(link)) or None  # type: ignore[assignment]
             pending.append((shape.__cause__, link.__cause__))
             pending.append((shape.__context__, link.__context__))
-            pending.extend(zip(getattr(shape, "exceptions", None) or (), getattr(link, "exceptions", ())))
+            members = getattr(shape, "exceptions", None) or (), getattr(link, "exceptions", ())
+            pending.extend(zip(*members))  # noqa: B905 - strict= is 3.10's
 
     def _frames(self, trace: Optional[TracebackType]) -> _Frames:
         frames = _Frames()
@@ -154,7 +160,9 @@ class _Frames(traceback.StackSummary):
     def name(self, link: TracebackType) -> None:
         """Show a library's frame: where it is, without source."""
         code = link.tb_frame.f_code
-        self._lines.append(f'  File "{_within_library(code.co_filename)}", line {link.tb_lineno}, in {code.co_name}\n')
+        self._lines.append(
+            f'  File "{_within_library(code.co_filename)}", line {link.tb_lineno}, in {code.co_name}\n'
+        )
 
     def leave_out(self, count: int) -> None:
         """Say how many frames of libraries stand here."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import sys
 from importlib.machinery import PathFinder
@@ -30,7 +31,9 @@ def take_open() -> List[Any]:
         return []
     taken = [pyplot.figure(number) for number in pyplot.get_fignums()]
     pyplot.close("all")
-    return [figure for figure in taken if len(figure.get_children()) > 1]  # an empty one has its background only
+    return [
+        figure for figure in taken if len(figure.get_children()) > 1
+    ]  # an empty one has its background only
 
 
 def close(figure: Any) -> None:
@@ -56,7 +59,11 @@ def on_show(show: Callable[[], None]) -> None:
 
 
 class _PyplotFinder:
-    """An import hook for one module, once: a replaced `show` survives a cell's `matplotlib.use("Agg")`; a backend would not."""
+    """An import hook for one module.
+
+    A backend of our own would be simpler, but programs call `matplotlib.use("Agg")`; a replaced `show`
+    survives that.
+    """
 
     def __init__(self, show: Callable[[], None]) -> None:
         self._show = show
@@ -65,7 +72,6 @@ class _PyplotFinder:
         """Find pyplot as Python would, and replace its `show` once it has run."""
         if name != _PYPLOT:
             return None
-        sys.meta_path.remove(self)  # type: ignore[arg-type]
         spec = PathFinder.find_spec(name, path, target)
         if spec is not None and spec.loader is not None:
             run = spec.loader.exec_module
@@ -74,7 +80,10 @@ class _PyplotFinder:
                 run(module)
                 _replace_show(module, self._show)
 
-            spec.loader.exec_module = run_and_replace  # type: ignore[method-assign]
+            with contextlib.suppress(
+                AttributeError
+            ):  # a loader without a place for it: figures wait for the cell's end
+                spec.loader.exec_module = run_and_replace  # type: ignore[method-assign]
         return spec
 
 

@@ -1,7 +1,8 @@
 """The control socket: length-prefixed JSON, bounded both ways.
 
-A cell can reach this socket and write to it; the host trusts nothing that comes out of it. When it is closed, by the host or
-by a cell that closed descriptors at random, the guest ends: a guest that nobody hears must not go on.
+A cell can reach this socket and write to it; the host trusts nothing that comes out of it. When it is closed,
+by the host or by a cell that closed descriptors at random, the guest ends: a guest that nobody hears must not
+go on.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import json
 import os
 import struct
 from _thread import allocate_lock
-from typing import TYPE_CHECKING, Any, Dict
+from typing import TYPE_CHECKING, Any, Callable, Dict
 
 if TYPE_CHECKING:
     import socket
@@ -40,7 +41,7 @@ _encode = _Encoder(ensure_ascii=False, allow_nan=False, check_circular=False, se
 _decode = json.JSONDecoder().decode
 
 
-class FrameTooLarge(ValueError):  # noqa: N818 - it names the state, as the callers read it
+class FrameTooLargeError(ValueError):
     """A message does not fit a frame to the host."""
 
 
@@ -50,10 +51,11 @@ class Channel:
     __slots__ = ("_buffer", "_gate", "_lock", "_receive", "_send_all", "_socket")
 
     def __init__(self, control: socket.socket, gate: Gate) -> None:
-        control.setblocking(True)  # noqa: FBT003
-        control.set_inheritable(False)  # noqa: FBT003
+        control.setblocking(True)
+        control.set_inheritable(False)
         self._socket = control
-        self._receive, self._send_all = control.recv, control.sendall
+        self._receive: Callable[[int], bytes] = control.recv
+        self._send_all: Callable[[bytes], object] = control.sendall
         self._gate = gate
         self._lock = allocate_lock()
         self._buffer = bytearray()
@@ -72,11 +74,11 @@ class Channel:
         """Send one frame whole, whatever interrupts arrive.
 
         Raises:
-            FrameTooLarge: it is over the host's bound; nothing was sent.
+            FrameTooLargeError: it is over the host's bound; nothing was sent.
         """
         payload = _encode(message).encode("utf-8", "replace")  # a lone surrogate is no UTF-8
         if len(payload) > MAX_TO_HOST_BYTES:
-            raise FrameTooLarge(f"a frame of {len(payload)} bytes")
+            raise FrameTooLargeError(f"a frame of {len(payload)} bytes")
         self._gate.shielded(self._write, _LENGTH.pack(len(payload)) + payload)
 
     def close_in_child(self) -> None:

@@ -1,7 +1,7 @@
 """What a program's author should know about this place when an exception comes from the sandbox and not from the logic.
 
-One line at most, added below a traceback. The author is mostly a model that will repair its code: a hint says what there is
-instead of what there is not.
+One line at most, added below a traceback. The author is mostly a model that will repair its code: a hint says
+what there is instead of what there is not.
 """
 
 from __future__ import annotations
@@ -23,9 +23,18 @@ _CHAIN_LENGTH = 10
 _PACKAGES_CHARACTERS = 2000
 _FILES = 20
 _NO_ROUTE = frozenset(
-    (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.ECONNREFUSED)
+    (
+        errno.ENETUNREACH,
+        errno.EHOSTUNREACH,
+        errno.ENETDOWN,
+        errno.EADDRNOTAVAIL,
+        errno.EAFNOSUPPORT,
+        errno.ECONNREFUSED,
+    )
 )
-_NO_NETWORK = "there is no network in this sandbox; work with the files in {workdir} and the data you were given"
+_NO_NETWORK = (
+    "there is no network in this sandbox; work with the files in {workdir} and the data you were given"
+)
 
 Rule = Callable[[Any, "Settings"], Optional[str]]
 
@@ -52,12 +61,11 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 def _missing_module(error: ModuleNotFoundError, settings: Settings) -> Optional[str]:
     name = (error.name or "").partition(".")[0]
-    if not name or "." in (error.name or "") and _is_installed(name, settings):
+    if not name or ("." in (error.name or "") and _is_installed(name, settings)):
         return None
     there = _listing(settings.packages)
-    return (
-        f"{name!r} is not installed, and nothing can be installed in this sandbox. "
-        + (f"Beside the standard library there are: {there}" if there else "Only the standard library is here")
+    return f"{name!r} is not installed, and nothing can be installed in this sandbox. " + (
+        f"Beside the standard library there are: {there}" if there else "Only the standard library is here"
     )
 
 
@@ -93,10 +101,12 @@ def _is_refused_socket(error: OSError) -> bool:
 
 
 def _not_writable(error: OSError, settings: Settings) -> Optional[str]:
-    if error.errno not in (errno.EPERM, errno.EACCES, errno.EROFS) or not isinstance(error.filename, (str, bytes)):
+    if error.errno not in (errno.EPERM, errno.EACCES, errno.EROFS) or not isinstance(
+        error.filename, (str, bytes)
+    ):
         return None
     path = os.path.abspath(os.fsdecode(error.filename))
-    if path.startswith((settings.workdir + "/", "/tmp/")):  # noqa: S108 - the jail's own, private to it
+    if path.startswith((settings.workdir + "/", "/tmp/")):  # noqa: S108 - the jail's own
         return None
     return f"only {settings.workdir} and /tmp can be written; the rest is read-only or hidden"
 
@@ -106,7 +116,7 @@ def _no_such_file(error: FileNotFoundError, settings: Settings) -> Optional[str]
         return None
     name = os.path.basename(os.fsdecode(error.filename))
     if name in ("pip", "pip3", "apt", "apt-get", "conda", "uv"):
-        return f"nothing can be installed in this sandbox; there are: {_listing(settings.packages)}"
+        return f"nothing can be installed in this sandbox; there is: {_listing(settings.packages) or 'the standard library'}"
     try:
         names = sorted(os.listdir(settings.workdir))
     except OSError:
@@ -146,7 +156,8 @@ def _no_input(error: EOFError, _settings: Settings) -> Optional[str]:
 def _notebook_syntax(error: SyntaxError, settings: Settings) -> Optional[str]:
     line = (error.text or "").lstrip()
     if line.startswith(("!", "%")):
-        return f"this is plain Python: no ! or % commands; nothing can be installed, there are: {_listing(settings.packages)}"
+        there = _listing(settings.packages) or "the standard library"
+        return f"this is plain Python without ! and % commands; nothing can be installed, there is: {there}"
     if line.startswith("```"):
         return "send the code without the Markdown fence"
     return None

@@ -1,10 +1,12 @@
 """What a fork leaves behind, and what a guest must not inherit from its zygote.
 
-All guests of one zygote start as the same memory. Random state that is the same in each would let one tenant predict another's
-"random" values; handlers, hooks and paths of the zygote would run or be importable in model-written code.
+All guests of one zygote start as the same memory. Random state that is the same in each would let one tenant
+predict another's "random" values; handlers, hooks and paths of the zygote would run or be importable in
+model-written code.
 
-Known remainders: the hash seed and address layout cannot change without an exec, and generators that a preloaded library made
-with `numpy.random.default_rng()` at import keep their state (the shipped preloads make none).
+Known remainders: the hash seed and address layout cannot change without an exec, and generators that a
+preloaded library made with `numpy.random.default_rng()` at import keep their state (the shipped preloads make
+none).
 """
 
 from __future__ import annotations
@@ -55,7 +57,7 @@ def _reset_signals() -> None:
 
 
 def _reset_hooks() -> None:
-    atexit._clear()  # noqa: SLF001 - the only way; the zygote's clean-up is not the guest's
+    atexit._clear()  # noqa: SLF001
     if faulthandler.is_enabled():
         faulthandler.disable()
     sys.excepthook, sys.displayhook = sys.__excepthook__, sys.__displayhook__
@@ -74,7 +76,7 @@ def _reseed() -> None:
     if "ssl" in sys.modules:
         sys.modules["ssl"].RAND_add(os.urandom(32), 0.0)
     if "tempfile" in sys.modules:
-        sys.modules["tempfile"]._name_sequence = None  # type: ignore[attr-defined]  # noqa: SLF001
+        sys.modules["tempfile"]._name_sequence = None  # noqa: SLF001  # type: ignore[attr-defined]
     if "multiprocessing.process" in sys.modules:
         sys.modules["multiprocessing.process"].current_process().authkey = os.urandom(32)
 

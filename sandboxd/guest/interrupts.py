@@ -1,21 +1,23 @@
 """SIGINT, and when it may raise.
 
-The launcher sends SIGINT at a cell's deadline and again every 10 ms until the cell has ended, because a program may swallow a
-KeyboardInterrupt (bare `except:`, `__del__`, weakref callbacks). So interrupts arrive in any number and at any
-instruction, also between the end of a cell and the code that says so.
+The launcher sends SIGINT at a cell's deadline and again every 10 ms until the cell has ended, because a
+program may swallow a KeyboardInterrupt (bare `except:`, `__del__`, weakref callbacks). So interrupts arrive
+in any number and at any instruction, also between the end of a cell and the code that says so.
 
-No flag alone makes that border safe: the signal may arrive between two instructions around the flag's change. The handler
-therefore also looks at *where* it arrived. `Gate.call` opens the gate around a function, and the handler raises only
-while the gate is open and the interrupted frame is not the gate's own. A KeyboardInterrupt can thus start only in the
-function or below it, where `Gate.call` catches it; everywhere else the signal does nothing, and the next one comes in 10 ms.
+No flag alone makes that border safe: the signal may arrive between two instructions around the flag's change.
+The handler therefore also looks at *where* it arrived. `Gate.call` opens the gate around a function, and the
+handler raises only while the gate is open and the interrupted frame is not the gate's own. A
+KeyboardInterrupt can thus start only in the function or below it, where `Gate.call` catches it; everywhere
+else the signal does nothing, and the next one comes in 10 ms.
 
-A cell can install handlers of its own (`signal.alarm` as a home-made timeout is common). `Gate.tame` wraps them
-after each cell, so that they too run only while a cell runs.
+A cell can install handlers of its own (`signal.alarm` as a home-made timeout is common). `Gate.tame` wraps
+them after each cell, so that they too run only while a cell runs.
 """
 
 from __future__ import annotations
 
 import signal
+from _signal import getsignal as _get_handler  # type: ignore[import-not-found]  # bare: no enum is built per call
 from _thread import get_ident
 from types import FrameType
 from typing import Any, Callable, Optional, Tuple, TypeVar
@@ -24,7 +26,7 @@ T = TypeVar("T")
 Handler = Callable[[int, Optional[FrameType]], Any]
 
 _KeyboardInterrupt = KeyboardInterrupt
-_set_handler, _get_handler = signal.signal, signal.getsignal
+_set_handler = signal.signal
 _SIGINT = signal.SIGINT
 _TAMED = tuple(
     getattr(signal, name)
@@ -56,13 +58,15 @@ class Gate:
     def __init__(self) -> None:
         self._open = False
         self._main = get_ident()
-        self._handler = self._on_interrupt
+        self._handler = self.on_interrupt
 
     def install(self) -> None:
         """Take SIGINT over."""
         _set_handler(_SIGINT, self._handler)
 
-    def call(self, function: Callable[..., T], *arguments: Any) -> Tuple[Optional[T], Optional[BaseException]]:
+    def call(
+        self, function: Callable[..., T], *arguments: Any
+    ) -> Tuple[Optional[T], Optional[BaseException]]:
         """Run a Python function interruptibly; returns its value, or what it raised. Never raises itself."""
         self._open = True
         try:
@@ -96,14 +100,16 @@ class Gate:
             if callable(handler) and not isinstance(handler, _Tamed):
                 _set_handler(number, _Tamed(self, handler))
 
-    def _on_interrupt(self, _number: int, frame: Optional[FrameType]) -> None:
+    def on_interrupt(self, _number: int, frame: Optional[FrameType]) -> None:
+        """Handle SIGINT."""
         if self.admits(frame):
             raise _KeyboardInterrupt
 
 
-# The handlers are among them: a second signal may arrive while the first one is handled; raised there, it would surface in
-# the frame that the first one interrupted, which may be `call`'s. So they may call no Python function but these.
+# The handlers are among them: a second signal may arrive while the first one is handled; raised there, it
+# would surface in the frame that the first one interrupted, which may be `call`'s. So they may call no Python
+# function but these.
 _OWN_CODE = tuple(
     method.__code__
-    for method in (Gate.call, Gate.shielded, Gate.admits, Gate._on_interrupt, Gate.tame, _Tamed.__call__)
+    for method in (Gate.call, Gate.shielded, Gate.admits, Gate.on_interrupt, Gate.tame, _Tamed.__call__)
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import contextlib
 import os
 import sys
 import traceback
@@ -104,7 +105,7 @@ class Session:
 
     def _attempt(self, code: str, filename: str) -> Optional[str]:
         """Run a cell and describe its value: all of it is the program's own code, under its own deadline."""
-        finder = sys.path_importer_cache.get(self._workdir)
+        finder: Any = sys.path_importer_cache.get(self._workdir)
         if finder is not None:  # a file uploaded within one clock tick of the last look would stay unseen
             finder.invalidate_caches()
         return self._displays.present(self._interpreter.run(code, filename))
@@ -112,10 +113,8 @@ class Session:
     def _end_displays(self, error: Optional[BaseException]) -> Optional[BaseException]:
         """Show the figures that are left; gives the cell's error, or the one that this met."""
         if error is not None and issubclass(type(error), KeyboardInterrupt):
-            try:
+            with contextlib.suppress(Exception):  # a half-imported pyplot has nothing to show either
                 figures.discard()
-            except Exception:  # noqa: S110 - a half-imported pyplot; nothing to show either way
-                pass
         else:
             _, trouble = self._gate.call(self._displays.show_figures)
             error = error or trouble

@@ -10,7 +10,7 @@ from typing import Any, Mapping
 
 from sandboxd.guest import (
     figures,
-    loop,  # noqa: F401 - loaded here: after the fork its files may be out of reach
+    loop,  # noqa: F401
 )
 from sandboxd.guest.settings import Settings
 
@@ -67,4 +67,6 @@ def _use_matplotlib() -> None:
 def _refuse_threads() -> None:
     threads = len(os.listdir(_TASKS)) if os.path.isdir(_TASKS) else 1
     if threads > 1:
-        raise RuntimeError(f"{threads - 1} threads are left after preloading: leave out of `preload` what starts them")
+        raise RuntimeError(
+            f"{threads - 1} threads are left after preloading: leave out of `preload` what starts them"
+        )

@@ -1,7 +1,7 @@
 """stdin, stdout and stderr of a cell: text over descriptors 0, 1 and 2.
 
-Cells replace, wrap, detach and close them (`sys.stdout = io.TextIOWrapper(sys.stdout.buffer)` is common, and closes the
-shared buffer when it is collected). So they are checked after every cell, down to the descriptor.
+Cells replace, wrap, detach and close them (`sys.stdout = io.TextIOWrapper(sys.stdout.buffer)` is common, and
+closes the shared buffer when it is collected). So they are checked after every cell, down to the descriptor.
 """
 
 from __future__ import annotations
@@ -55,7 +55,11 @@ class _Stream:
         raw = io.FileIO(self._fd, "w", closefd=False) if self._identify() else _null()
         raw.name = self._name
         return io.TextIOWrapper(
-            io.BufferedWriter(raw), encoding="utf-8", errors="backslashreplace", newline="\n", line_buffering=True
+            io.BufferedWriter(raw),
+            encoding="utf-8",
+            errors="backslashreplace",
+            newline="\n",
+            line_buffering=True,
         )
 
 

@@ -13,6 +13,7 @@ _ROWS = 200
 _COLUMNS = 100
 _CELL_CHARACTERS = 500
 _EXACT_INT_BITS = 63
+_MISSING = ("NaTType", "NAType")
 
 Cell = Union[None, bool, int, float, str]
 
@@ -25,7 +26,7 @@ def is_table(value: Any) -> bool:
 def html(value: Any) -> str:
     """Give pandas' own notebook HTML, also for a Series."""
     frame = value.to_frame() if _is(value, "Series") else value
-    text: str = frame._repr_html_()  # noqa: SLF001 - the display protocol's name
+    text: str = frame._repr_html_()
     return text
 
 
@@ -33,8 +34,8 @@ def columns(value: Any) -> Dict[str, Any]:
     """Give the first rows column by column.
 
     Returns:
-        columns and dtypes (by position), index and data (one list a column), row_count and column_count of the whole,
-        truncated.
+        columns and dtypes (by position), index and data (one list a column), row_count and column_count of
+        the whole, truncated.
     """
     frame = value.to_frame() if _is(value, "Series") else value
     rows, width = frame.shape
@@ -55,21 +56,17 @@ def _cells(series: Any) -> List[Cell]:
     return [_cell(value) for value in series.tolist()]
 
 
-def _cell(value: Any) -> Cell:  # noqa: PLR0911 - one return a kind of value
+def _cell(value: Any) -> Cell:
     """Give a value as JSON: missing ones as null, dates in ISO form, what JSON cannot hold as text."""
     if value is None or isinstance(value, bool):
         return value
-    if isinstance(value, int):
-        return int(value) if value.bit_length() <= _EXACT_INT_BITS else _text(value)
-    if isinstance(value, float):
-        if math.isnan(value):
-            return None
-        return float(value) if math.isfinite(value) else _text(value)
-    if type(value).__name__ in ("NaTType", "NAType"):
+    if isinstance(value, int) and value.bit_length() <= _EXACT_INT_BITS:
+        return int(value)
+    if isinstance(value, float) and math.isfinite(value):
+        return float(value)
+    if type(value).__name__ in _MISSING or (isinstance(value, float) and math.isnan(value)):
         return None
-    if hasattr(value, "isoformat"):
-        return _text(value.isoformat())
-    return _text(value)
+    return _text(value.isoformat() if hasattr(value, "isoformat") else value)
 
 
 def _text(value: Any) -> str:

@@ -34,8 +34,8 @@ def marker(count: int, what: str) -> str:
 def bounded_repr(value: object, limit: int) -> str:
     """Give a value's repr, cut at a limit of characters.
 
-    Long plain sequences are cut before their repr is made: each item takes two characters at least, so the rest
-    could not be seen anyway. Runs the value's own code, and lets out what that raises.
+    Long plain sequences are cut before their repr is made: each item takes two characters at least, so the
+    rest could not be seen anyway. Runs the value's own code, and lets out what that raises.
     """
     kind = type(value)
     if kind in (str, bytes, list, tuple) and len(value) > limit:  # type: ignore[arg-type]

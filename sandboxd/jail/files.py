@@ -11,12 +11,15 @@ import errno
 import json
 import os
 import stat
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 from sandboxd.jail import kernel, lockdown, wire
 
 RESOLVE = (
-    kernel.RESOLVE_BENEATH | kernel.RESOLVE_NO_SYMLINKS | kernel.RESOLVE_NO_MAGICLINKS | kernel.RESOLVE_NO_XDEV
+    kernel.RESOLVE_BENEATH
+    | kernel.RESOLVE_NO_SYMLINKS
+    | kernel.RESOLVE_NO_MAGICLINKS
+    | kernel.RESOLVE_NO_XDEV
 )
 MAX_ENTRIES = 10_000
 TEMPORARY = ".sandboxd-upload"
@@ -149,7 +152,7 @@ def _stat(root: int, path: str, _: wire.Message) -> Answer:
 
 def _list(root: int, path: str, _: wire.Message) -> Answer:
     parent = _directory(root, path)
-    found = []
+    found: List[Dict[str, Any]] = []
     try:
         with os.scandir(parent) as entries:
             for entry in entries:

@@ -78,7 +78,9 @@ def clone(flags: int) -> int:
     """
     ctypes.pythonapi.PyOS_BeforeFork()
     zero = ctypes.c_long(0)
-    pid = int(_libc_gil.syscall(ctypes.c_long(number("clone")), ctypes.c_ulong(flags), zero, zero, zero, zero))
+    pid = int(
+        _libc_gil.syscall(ctypes.c_long(number("clone")), ctypes.c_ulong(flags), zero, zero, zero, zero)
+    )
     if pid == 0:
         ctypes.pythonapi.PyOS_AfterFork_Child()
         return 0
@@ -96,9 +98,13 @@ def unshare(flags: int) -> None:
 
 
 def mount(source: str, target: str, kind: str, flags: int = 0, data: str = "") -> None:
-    """mount(2)."""
+    """Call mount(2)."""
     result = _libc.mount(
-        os.fsencode(source), os.fsencode(target), kind.encode() or None, ctypes.c_ulong(flags), data.encode() or None
+        os.fsencode(source),
+        os.fsencode(target),
+        kind.encode() or None,
+        ctypes.c_ulong(flags),
+        data.encode() or None,
     )
     if result != 0:
         _fail("mount %s" % target)
@@ -122,24 +128,24 @@ def set_mount_flags(target: str, flags: int, *, recursive: bool = True) -> None:
 
 
 def umount(target: str, flags: int) -> None:
-    """umount2(2)."""
+    """Call umount2(2)."""
     if _libc.umount2(os.fsencode(target), ctypes.c_int(flags)) != 0:
         _fail("umount %s" % target)
 
 
 def pivot_root(new_root: str, put_old: str) -> None:
-    """pivot_root(2)."""
+    """Call pivot_root(2)."""
     _call("pivot_root", os.fsencode(new_root), os.fsencode(put_old))
 
 
 def sethostname(name: str) -> None:
-    """sethostname(2)."""
+    """Call sethostname(2)."""
     raw = name.encode()
     _call("sethostname", raw, ctypes.c_size_t(len(raw)))
 
 
 def prctl(option: int, *arguments: int) -> int:
-    """prctl(2)."""
+    """Call prctl(2)."""
     padded = [ctypes.c_ulong(a) for a in (*arguments, 0, 0, 0, 0)[:4]]
     result = int(_libc.prctl(ctypes.c_int(option), *padded))
     if result < 0:
@@ -168,7 +174,7 @@ def load_seccomp(program: bytes) -> None:
 
 
 def openat2(dirfd: int, path: str, flags: int, resolve: int, mode: int = 0) -> int:
-    """openat2(2): open `path` below `dirfd` under the given RESOLVE_* rules."""
+    """Open `path` with openat2(2) below `dirfd` under the given RESOLVE_* rules."""
     how = struct.pack("<QQQ", flags | os.O_CLOEXEC, mode, resolve)
     return _call("openat2", ctypes.c_int(dirfd), os.fsencode(path), how, ctypes.c_size_t(len(how)))
 
@@ -176,7 +182,9 @@ def openat2(dirfd: int, path: str, flags: int, resolve: int, mode: int = 0) -> i
 def landlock_abi() -> int:
     """Return the kernel's Landlock ABI, 0 where Landlock is absent or off."""
     zero = ctypes.c_long(0)
-    result = int(_libc.syscall(ctypes.c_long(number("landlock_create_ruleset")), zero, zero, ctypes.c_uint(1)))
+    result = int(
+        _libc.syscall(ctypes.c_long(number("landlock_create_ruleset")), zero, zero, ctypes.c_uint(1))
+    )
     return max(result, 0)
 
 

@@ -17,25 +17,21 @@ MAKE_CHAR, MAKE_BLOCK = 1 << 6, 1 << 11
 REFER, TRUNCATE, IOCTL_DEV = 1 << 13, 1 << 14, 1 << 15
 _FIRST_ABI = (1 << 13) - 1
 _READ = READ_FILE | READ_DIR
-NET_TCP = 0b11
-SCOPE = 0b11
+_LATER_RIGHTS = ((2, REFER), (3, TRUNCATE), (5, IOCTL_DEV))  # (ABI, right)
+_LATER_WORDS = ((4, 0b11), (6, 0b11))  # (ABI, word): TCP bind and connect; abstract sockets and signals
 
 
 def handled(abi: int) -> int:
     """Return every file right that this ABI knows: what is handled and not granted is denied."""
     rights = _FIRST_ABI
-    rights |= REFER if abi >= 2 else 0
-    rights |= TRUNCATE if abi >= 3 else 0
-    return rights | (IOCTL_DEV if abi >= 5 else 0)
+    for since, right in _LATER_RIGHTS:
+        rights |= right if abi >= since else 0
+    return rights
 
 
 def attributes(abi: int) -> bytes:
     """Return struct landlock_ruleset_attr in the size this ABI expects."""
-    words = [handled(abi)]
-    if abi >= 4:
-        words.append(NET_TCP)
-    if abi >= 6:
-        words.append(SCOPE)
+    words = [handled(abi)] + [word for since, word in _LATER_WORDS if abi >= since]
     return struct.pack("<%dQ" % len(words), *words)
 
 

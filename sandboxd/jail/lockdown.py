@@ -15,18 +15,19 @@ from sandboxd.jail import kernel, landlock, mounts
 
 GUEST_UID = 1000
 CONTROL_FD = 3
+GUEST_NICE = 10  # the launcher's timers must get the processor also while a fork bomb runs
 LAST_CAP = 63
 MIB = 1024 * 1024
 
 
-def arrange_descriptors(stdout: int, stderr: int, control: int, report: int) -> None:
-    """Leave exactly 0 (null), 1, 2, CONTROL_FD and the report pipe above it.
+def arrange_descriptors(fds: List[int]) -> None:
+    """Leave exactly 0 (null) and `fds` (stdout, stderr, control, report) as 1, 2, CONTROL_FD and the one above it.
 
     Every other descriptor is closed for good, not marked close-on-exec: there is no exec to come, and one leaked
     directory descriptor is a way out (CVE-2024-21626).
     """
     null = os.open("/dev/null", os.O_RDONLY)
-    parked = [_above(fd) for fd in (null, stdout, stderr, control, report)]
+    parked = [_above(fd) for fd in (null, *fds)]
     for target, fd in enumerate(parked):
         os.dup2(fd, target, inheritable=target < CONTROL_FD)
     kernel.close_from(len(parked))
@@ -79,7 +80,10 @@ def drop_privileges(*, switch_ids: bool) -> None:
 def speculation() -> str:
     """Turn off speculative store bypass and indirect branches where the kernel lets a process do so."""
     states = []
-    for name, which in (("store_bypass", kernel.PR_SPEC_STORE_BYPASS), ("indirect", kernel.PR_SPEC_INDIRECT_BRANCH)):
+    for name, which in (
+        ("store_bypass", kernel.PR_SPEC_STORE_BYPASS),
+        ("indirect", kernel.PR_SPEC_INDIRECT_BRANCH),
+    ):
         try:
             kernel.prctl(kernel.PR_SET_SPECULATION_CTRL, which, kernel.PR_SPEC_FORCE_DISABLE)
             states.append(name)
@@ -110,13 +114,16 @@ def lock_down(order: Dict[str, Any], fds: List[int], report: int) -> Dict[str, A
     prefer_for_oom(1000)  # when the box runs out of memory the guest dies, never pid 1
     writable = tuple(target for _, target in mounts.WRITABLE)
     devices = tuple("/dev/" + name for name in mounts.DEVICES)
-    arrange_descriptors(*fds, report)
+    arrange_descriptors([*fds, report])
+    os.nice(GUEST_NICE)
     set_rlimits(order["limits"])
     drop_privileges(switch_ids=order["switch_ids"])
     kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
     # Not dumpable: /proc/self/mem would let the guest patch read-only pages, and core dumps would leave the box.
     kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
     steps["speculation"] = speculation()
-    steps["landlock"] = landlock.restrict(writable, devices)  # after the mounts: it forbids mount(2) from here on
+    steps["landlock"] = landlock.restrict(
+        writable, devices
+    )  # after the mounts: it forbids mount(2) from here on
     kernel.load_seccomp(order["guest_filter"])  # last: it need not allow any of the above
     return steps

@@ -30,15 +30,16 @@ def open_sources(layout: Dict[str, Any]) -> List[Tuple[int, str, bool]]:
     for source, target in layout["binds"]:
         fd = os.open(source, kernel.O_PATH | os.O_CLOEXEC)
         opened.append((fd, target, stat.S_ISDIR(os.fstat(fd).st_mode)))
-    for name in DEVICES:
-        opened.append((os.open("/dev/" + name, kernel.O_PATH | os.O_CLOEXEC), "/dev/" + name, False))
-    return opened
+    devices = ["/dev/" + name for name in DEVICES]
+    return opened + [(os.open(path, kernel.O_PATH | os.O_CLOEXEC), path, False) for path in devices]
 
 
 def build_root(layout: Dict[str, Any], sources: List[Tuple[int, str, bool]], guest_uid: int) -> None:
     """Mount the new root at BUILD_POINT. Does not enter it."""
     kernel.mount("", "/", "", kernel.MS_REC | kernel.MS_PRIVATE)
-    kernel.mount("root", BUILD_POINT, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "size=2m,nr_inodes=4096,mode=755")
+    kernel.mount(
+        "root", BUILD_POINT, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "size=2m,nr_inodes=4096,mode=755"
+    )
     for fd, target, is_directory in sources:
         _bind(fd, target, is_directory)
     for path in layout["covers"]:

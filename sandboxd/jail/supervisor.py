@@ -6,6 +6,7 @@ the kernel kills everything else in the pid namespace: nothing has to be found a
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
@@ -167,10 +168,8 @@ class Supervisor:
         outrun it, yet the loop makes no use of that.
         """
         while True:
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(-1, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
             try:
                 pid, status = os.waitpid(-1, 0)
             except ChildProcessError:

@@ -9,7 +9,7 @@ import array
 import json
 import os
 import socket
-from typing import Any, Dict, List, Sequence, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 MAX_BYTES = 256 * 1024
 MAX_FDS = 8
@@ -42,24 +42,29 @@ def receive(sock: socket.socket) -> Tuple[Message, List[int]]:
         EOFError: the peer closed.
         WireError: the packet is truncated or no JSON object with an "op".
     """
-    raw, ancillary, flags, _ = sock.recvmsg(MAX_BYTES, socket.CMSG_SPACE(MAX_FDS * 4), socket.MSG_CMSG_CLOEXEC)
+    raw, ancillary, flags, _ = sock.recvmsg(
+        MAX_BYTES, socket.CMSG_SPACE(MAX_FDS * 4), socket.MSG_CMSG_CLOEXEC
+    )
     fds = array.array("i")
     for level, kind, data in ancillary:
         if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
             fds.frombytes(data[: len(data) - len(data) % 4])
     if not raw and not fds:
         raise EOFError
-    try:
-        if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
-            raise WireError("truncated packet")
-        message = json.loads(raw)
-        if not isinstance(message, dict) or not isinstance(message.get("op"), str):
-            raise WireError("no message")
-    except (ValueError, WireError, RecursionError) as error:
+    message = None if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC) else _parse(raw)
+    if message is None:
         for fd in fds:
             os.close(fd)
-        raise WireError(str(error)) from None
+        raise WireError("truncated packet, or no message")
     return message, list(fds)
+
+
+def _parse(raw: bytes) -> Optional[Message]:
+    try:
+        message = json.loads(raw)
+    except (ValueError, RecursionError):
+        return None
+    return message if isinstance(message, dict) and isinstance(message.get("op"), str) else None
 
 
 def pair() -> Tuple[socket.socket, socket.socket]:

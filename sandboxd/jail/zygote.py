@@ -64,7 +64,9 @@ def _warm(config: Dict[str, Any], boot_path: str) -> supervisor.Serve:
 def _require_single_thread() -> None:
     threads = len(os.listdir("/proc/self/task"))
     if threads != 1:
-        raise RuntimeError("a preloaded module started %d threads: a fork would clone half of it" % (threads - 1))
+        raise RuntimeError(
+            "a preloaded module started %d threads: a fork would clone half of it" % (threads - 1)
+        )
 
 
 def _serve(sock: socket.socket, config: Dict[str, Any], serve: supervisor.Serve) -> NoReturn:
@@ -76,7 +78,12 @@ def _serve(sock: socket.socket, config: Dict[str, Any], serve: supervisor.Serve)
         try:
             pid = kernel.clone(NAMESPACES | kernel.CLONE_PARENT | signal.SIGCHLD)
         except OSError as error:
-            reply: wire.Message = {"op": "fork_failed", "box": message["box"], "errno": error.errno, "error": str(error)}
+            reply: wire.Message = {
+                "op": "fork_failed",
+                "box": message["box"],
+                "errno": error.errno,
+                "error": str(error),
+            }
         else:
             if pid == 0:
                 sock.close()

@@ -18,6 +18,7 @@ from typing import Any
 from sandboxd.errors import Code, SandboxdError
 from sandboxd.jail import wire
 from sandboxd.launcher import idmaps, protocol
+from sandboxd.launcher.cgroups import Cgroup
 from sandboxd.launcher.channel import Channel
 from sandboxd.launcher.death import GuestDeath, explain
 from sandboxd.launcher.execution import Execution, Reins
@@ -50,7 +51,7 @@ class Box:
         self._channel: Channel | None = None
         self._pid = 0
         self._slot: int | None = None
-        self._cgroup = None
+        self._cgroup: Cgroup | None = None
         self._work_fd = -1
         self._guest_fd = -1
         self._execution: Execution | None = None
@@ -101,7 +102,9 @@ class Box:
         """Set the limits and start the guest; return the front's control, stdout and stderr descriptors."""
         self._limits = limits
         if self._cgroup is not None:
-            self._cgroup.limit(memory_bytes=int(limits["memory_bytes"]), pids=int(limits["pids"]) + PIDS_OF_OURS)
+            self._cgroup.limit(
+                memory_bytes=int(limits["memory_bytes"]), pids=int(limits["pids"]) + PIDS_OF_OURS
+            )
         ours, theirs = _guest_descriptors()
         try:
             await self._start({"op": "checkout", "limits": limits}, theirs)
@@ -122,7 +125,9 @@ class Box:
         self._guest_fd = fds[0]
         self.guest_report = str(message["report"])
         if "error=" in self.guest_report or not self.guest_report or not self._guest_alive:
-            raise SandboxdError(Code.JAIL_FAILED, f"The guest could not be locked down: {self.guest_report[:500]}")
+            raise SandboxdError(
+                Code.JAIL_FAILED, f"The guest could not be locked down: {self.guest_report[:500]}"
+            )
         assert self.meter is not None
         self.meter.guest_pid = _pid_of(self._guest_fd)
 
@@ -130,13 +135,16 @@ class Box:
         self, answer: str, message: wire.Message, fds: tuple[int, ...] = ()
     ) -> tuple[wire.Message, list[int]]:
         assert self._channel is not None
-        waiting = self._steps[answer] = self._loop.create_future()
+        waiting: asyncio.Future[tuple[wire.Message, list[int]]] = self._loop.create_future()
+        self._steps[answer] = waiting
         self._channel.send(message, fds)
         try:
             async with asyncio.timeout(STEP_SECONDS):
                 return await waiting
         except TimeoutError:
-            raise SandboxdError(Code.JAIL_FAILED, f"pid 1 did not answer {message['op']!r} in time.") from None
+            raise SandboxdError(
+                Code.JAIL_FAILED, f"pid 1 did not answer {message['op']!r} in time."
+            ) from None
 
     # ---- hearing --------------------------------------------------------------------------------------------
 
@@ -151,7 +159,9 @@ class Box:
         elif op == "guest_exit":
             self._on_guest_exit(int(message["status"]))
         elif op == "file":
-            done = protocol.FileDone(int(message["request"]), str(message.get("error", "")), message.get("stat", {}))
+            done = protocol.FileDone(
+                int(message["request"]), str(message.get("error", "")), message.get("stat", {})
+            )
             self._notify(done, tuple(fds))
             _close_all(fds)
         else:
@@ -178,8 +188,14 @@ class Box:
         """Start the clocks of an execution."""
         assert self.meter is not None
         grace, cpu = float(self._limits["grace_seconds"]), float(self._limits["cpu_seconds"])
-        reins = Reins(self._interrupt_guest, self.kill_guest)
-        self._execution = Execution(number, deadline_seconds, grace, cpu, self.meter, reins)
+        self._execution = Execution(
+            number,
+            deadline_seconds=deadline_seconds,
+            grace_seconds=grace,
+            cpu_seconds=cpu,
+            meter=self.meter,
+            reins=Reins(self._interrupt_guest, self.kill_guest),
+        )
 
     def end(self, request: int, number: int) -> protocol.Ended:
         """Stop the clocks: the guest answered."""
@@ -200,6 +216,8 @@ class Box:
 
     def kill_guest(self) -> None:
         """Kill the guest, and have pid 1 kill all that it started."""
+        if self.meter is not None:
+            self.meter.cpu_seconds()  # the last chance to read a process's own clock
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(self._guest_fd, signal.SIGKILL)
         if self._channel is not None:

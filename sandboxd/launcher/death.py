@@ -28,7 +28,9 @@ def explain(status: int, execution: Execution | None, used: Reading | None) -> G
         source = _CAUSE_SOURCES.get(execution.cause, "request")
         return GuestDeath(execution.cause, source, execution.code, "killed after the grace")
     if used is not None and used.oom_kills:
-        return GuestDeath("oom", "cgroup", "oom_kill", f"{used.oom_kills} processes killed by the memory limit")
+        return GuestDeath(
+            "oom", "cgroup", "oom_kill", f"{used.oom_kills} processes killed by the memory limit"
+        )
     if os.WIFSIGNALED(status):
         name = signal.Signals(os.WTERMSIG(status)).name
         cause = "killed" if name == "SIGKILL" else "crashed"

@@ -31,7 +31,14 @@ class Execution:
     """Timers and cause of one execution. `cause` is an outcome's name once it was made to end."""
 
     def __init__(
-        self, number: int, deadline_seconds: float, grace_seconds: float, cpu_seconds: float, meter: Meter, reins: Reins
+        self,
+        number: int,
+        *,
+        deadline_seconds: float,
+        grace_seconds: float,
+        cpu_seconds: float,
+        meter: Meter,
+        reins: Reins,
     ) -> None:
         self.number = number
         self.cause = ""
@@ -55,7 +62,9 @@ class Execution:
         if left <= 0:
             self.end("timeout_cpu", "")
         else:
-            self._cpu_timer = self._loop.call_later(max(left / CPU_COUNT, MIN_CPU_CHECK_SECONDS), self._check_cpu)
+            self._cpu_timer = self._loop.call_later(
+                max(left / CPU_COUNT, MIN_CPU_CHECK_SECONDS), self._check_cpu
+            )
 
     def end(self, cause: str, code: str) -> None:
         """Make it end for a cause: interrupt now and every 10 ms, kill after the grace. The first cause stays."""

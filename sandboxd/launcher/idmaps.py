@@ -1,7 +1,7 @@
 """User and group maps of a box: which ids of the host its inhabitants really are.
 
-As root, two unused ids for each box, so that root in the box is nobody on the host, and two boxes share no id. As an ordinary
-user there is only that user's own id to give. Each map is one write(2): the kernel takes nothing else.
+As root, two unused ids for each box: root in the box is nobody on the host, and two boxes share no id. As an ordinary user
+there is only that user's own id to give. Each map is one write(2): the kernel takes nothing else.
 """
 
 from __future__ import annotations

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +39,8 @@ def layout(environment: Environment) -> dict[str, Any]:
     binds = _Binds()
     links = list(_DEVICE_LINKS)
     for root in _LIBRARY_ROOTS:
-        if os.path.islink(root):
-            links.append([root, os.readlink(root)])
+        if Path(root).is_symlink():
+            links.append([root, str(Path(root).readlink())])
         else:
             binds.add(root)
     for path in (*_MULTIARCH, *_OPTIONAL):
@@ -63,7 +62,7 @@ def _interpreter(environment: Environment, binds: _Binds) -> list[str]:
         library = f"{environment.base_prefix}/lib/python{major_minor}"
         binds.add(f"{environment.base_prefix}/lib")
     covered = [f"{library}/{name}" for name in ("site-packages", "dist-packages")]
-    return [path for path in covered if os.path.isdir(path)]
+    return [path for path in covered if Path(path).is_dir()]
 
 
 class _Binds:
@@ -73,11 +72,11 @@ class _Binds:
         self._paths: set[str] = set()
 
     def add(self, path: str) -> None:
-        if os.path.exists(path) and not os.path.islink(path):
-            self._paths.add(path)
-        elif os.path.exists(path):
-            self._paths.add(os.path.realpath(path))
+        if Path(path).exists():
+            self._paths.add(str(Path(path).resolve()) if Path(path).is_symlink() else path)
 
     def pairs(self) -> list[list[str]]:
-        inside = lambda path: any(str(parent) in self._paths for parent in Path(path).parents)  # noqa: E731
-        return [[path, path] for path in sorted(self._paths) if not inside(path)]
+        return [[path, path] for path in sorted(self._paths) if not self._is_inside_another(path)]
+
+    def _is_inside_another(self, path: str) -> bool:
+        return any(str(parent) in self._paths for parent in Path(path).parents)

@@ -184,7 +184,9 @@ class Launcher:
 
 def main() -> int:
     """Run the launcher on the descriptor that `--fd` names."""
-    parser = argparse.ArgumentParser(prog="sandboxd.launcher", description="Internal: started by 'sandboxd serve'.")
+    parser = argparse.ArgumentParser(
+        prog="sandboxd.launcher", description="Internal: started by 'sandboxd serve'."
+    )
     parser.add_argument("--fd", type=int, required=True)
     number: int = parser.parse_args().fd
     undertaker = Undertaker()  # before the loop, the sockets and everything else it must not hold

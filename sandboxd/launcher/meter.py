@@ -66,24 +66,34 @@ class Meter:
         self._cgroup = cgroup
         self._work_fd = work_fd
         self.guest_pid = 0  # in the launcher's pid namespace
+        self._last_cpu: float | None = (
+            None  # since the execution's start, for a guest that is dead when asked
+        )
 
     def cpu_seconds(self) -> float | None:
-        """Return CPU seconds so far."""
+        """Return CPU seconds so far; for a dead guest what was last seen of it in this execution."""
         if self._cgroup is not None and (used := self._cgroup.cpu_seconds()) is not None:
             return used
         try:
-            return time.clock_gettime((~self.guest_pid << 3) | _CPUCLOCK_SCHED)
+            self._last_cpu = time.clock_gettime((~self.guest_pid << 3) | _CPUCLOCK_SCHED)
         except OSError:
-            return None
+            return self._last_cpu
+        return self._last_cpu
 
     def read(self, *, start: bool) -> Reading:
         """Read all counters. `start` also begins a new memory peak where the kernel can."""
         statistics = os.fstatvfs(self._work_fd)
         used = (statistics.f_blocks - statistics.f_bfree) * statistics.f_frsize
         full = statistics.f_blocks > 0 and (statistics.f_bavail == 0 or statistics.f_ffree == 0)
-        sources = {"disk_bytes": "statvfs of the scratch file system", "cpu_seconds": "clock of the guest process"}
+        sources = {
+            "disk_bytes": "statvfs of the scratch file system",
+            "cpu_seconds": "clock of the guest process",
+        }
         if self._cgroup is None:
-            return Reading(cpu_seconds=self.cpu_seconds(), disk_bytes=used, disk_full=full, sources=sources)
+            cpu = self.cpu_seconds()
+            if start:
+                self._last_cpu = None
+            return Reading(cpu_seconds=cpu, disk_bytes=used, disk_full=full, sources=sources)
         if start:
             self._cgroup.reset_peak()
         seen = self._cgroup.evidence()

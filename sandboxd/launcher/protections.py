@@ -1,4 +1,4 @@
-"""What is active in a box, verified where it can be: from outside in /proc, from inside by pid 1's and the guest's reports."""
+"""What is active in a box, verified from outside in /proc where it can be, else as pid 1 and the guest report it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Row = tuple[str, bool, str]
 
 _REMEDIES = {
     "landlock": "Needs Linux 5.13 and 'landlock' in the kernel's lsm= list: see /sys/kernel/security/lsm.",
-    "cgroup_memory": "Run sandboxd as root or as a systemd unit with Delegate=yes, or use a policy with enforce: per_process.",
+    "cgroup_memory": "Run sandboxd as root or with systemd's Delegate=yes, or use a policy with enforce: per_process.",
     "cgroup_pids": "Run sandboxd as root or as a systemd unit with Delegate=yes.",
     "cgroup_cpu": "Run sandboxd as root or as a systemd unit with Delegate=yes.",
     "no_nested_userns": "/proc/sys must be writable where sandboxd runs (Docker: --security-opt systempaths=unconfined).",
@@ -32,11 +32,15 @@ def active_protections(
     """
     said = dict(item.split("=", 1) for item in guest.split(",") if "=" in item)
     status = _status(guest_pid)
-    rows: list[Row] = [(f"{name}_namespace", True, "") for name in ("user", "mount", "pid", "network", "ipc", "uts")]
+    rows: list[Row] = [
+        (f"{name}_namespace", True, "") for name in ("user", "mount", "pid", "network", "ipc", "uts")
+    ]
     rows.append(_told("cgroup_namespace", built["cgroup_namespace"]))
     rows.append(("read_only_root", True, "pivot_root into a tmpfs with read-only binds"))
     rows.append(_told("no_nested_userns", built["no_nested_userns"]))
-    rows.append(("capabilities", status.get("CapEff") == "0" * 16 and status.get("CapBnd") == "0" * 16, "none held"))
+    rows.append(
+        ("capabilities", status.get("CapEff") == "0" * 16 and status.get("CapBnd") == "0" * 16, "none held")
+    )
     rows.append(("no_new_privs", status.get("NoNewPrivs") == "1", ""))
     rows.append(("seccomp", status.get("Seccomp") == "2", f"{status.get('Seccomp_filters', '?')} filters"))
     abi = int(said.get("landlock", "0"))
@@ -45,9 +49,10 @@ def active_protections(
     rows.append(("non_dumpable", True, ""))
     speculation = said.get("speculation", "")
     rows.append(("speculation_control", bool(speculation), speculation or "decided by the kernel at boot"))
-    for controller in ("memory", "pids", "cpu"):
-        rows.append((f"cgroup_{controller}", controller in cgroups, cgroup_reasons.get(controller, "")))
-    return rows
+    return rows + [
+        (f"cgroup_{controller}", controller in cgroups, cgroup_reasons.get(controller, ""))
+        for controller in ("memory", "pids", "cpu")
+    ]
 
 
 def _told(name: str, value: Any) -> Row:
@@ -76,4 +81,8 @@ def check_required(rows: list[Row], require: list[str], *, memory_total: bool) -
     if missing:
         why = "; ".join(f"{name}: {known[name][1] or 'inactive'}" for name in missing)
         remedy = " ".join(_REMEDIES.get(name, "See 'sandboxd doctor'.") for name in missing)
-        raise SandboxdError(Code.PROTECTION_MISSING, f"This host cannot enforce what the policy requires: {why}.", remedy=remedy)
+        raise SandboxdError(
+            Code.PROTECTION_MISSING,
+            f"This host cannot enforce what the policy requires: {why}.",
+            remedy=remedy,
+        )

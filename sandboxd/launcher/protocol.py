@@ -186,7 +186,9 @@ class Failed:
 
 
 FrontMessage: TypeAlias = Hello | Open | Begin | End | Interrupt | File | Close
-LauncherMessage: TypeAlias = Ready | Opened | Ended | GuestDied | Respawned | BoxLost | FileDone | Closed | Failed
+LauncherMessage: TypeAlias = (
+    Ready | Opened | Ended | GuestDied | Respawned | BoxLost | FileDone | Closed | Failed
+)
 
 _TYPES = {
     kind.op: kind

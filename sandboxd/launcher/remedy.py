@@ -21,8 +21,10 @@ def why_blocked(step: str, error: OSError | None) -> tuple[str, str, bool]:
     if _sysctl("kernel.apparmor_restrict_unprivileged_userns") == "1":
         return (
             f"AppArmor restricts user namespaces on this host ({text}).",
-            "Install the profile that ships with sandboxd ('sandboxd doctor' prints it and where it goes), then: "
-            "apparmor_parser -r /etc/apparmor.d/sandboxd",
+            (
+                "Install the profile that ships with sandboxd ('sandboxd doctor' prints it and where it goes), then: "
+                "apparmor_parser -r /etc/apparmor.d/sandboxd"
+            ),
             True,
         )
     if _sysctl("kernel.unprivileged_userns_clone") == "0":
@@ -32,12 +34,18 @@ def why_blocked(step: str, error: OSError | None) -> tuple[str, str, bool]:
             True,
         )
     if _sysctl("user.max_user_namespaces") == "0" or (error is not None and error.errno == errno.ENOSPC):
-        return (f"No user namespaces are allowed ({text}).", "Run: sysctl -w user.max_user_namespaces=15000", True)
+        return (
+            f"No user namespaces are allowed ({text}).",
+            "Run: sysctl -w user.max_user_namespaces=15000",
+            True,
+        )
     if error is not None and error.errno == errno.EPERM:
         return (
             f"User namespaces are blocked here, as inside Docker or Kubernetes ({text}).",
-            "Docker: --security-opt seccomp=unconfined --security-opt systempaths=unconfined; Kubernetes: "
-            "securityContext.seccompProfile.type=Unconfined and procMount=Unmasked; or run sandboxd on the host.",
+            (
+                "Docker: --security-opt seccomp=unconfined --security-opt systempaths=unconfined; Kubernetes: "
+                "securityContext.seccompProfile.type=Unconfined and procMount=Unmasked; or run sandboxd on the host."
+            ),
             True,
         )
     if "mount /tmp/proc" in text:
@@ -46,4 +54,8 @@ def why_blocked(step: str, error: OSError | None) -> tuple[str, str, bool]:
             "Docker: --security-opt systempaths=unconfined; Kubernetes: securityContext.procMount=Unmasked.",
             True,
         )
-    return (f"The jail could not be set up ({text}).", "Run 'sandboxd doctor' to see what this host lacks.", False)
+    return (
+        f"The jail could not be set up ({text}).",
+        "Run 'sandboxd doctor' to see what this host lacks.",
+        False,
+    )

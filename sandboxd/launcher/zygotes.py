@@ -24,7 +24,8 @@ PACKAGE_ROOT = str(Path(__file__).resolve().parents[2])
 
 # -I: no environment variables, no user site; -S: no site-packages, no .pth files; -B: the tree is read-only for guests.
 _BOOT = (
-    "import sys; sys.path.insert(0, sys.argv[2]); from sandboxd.jail.zygote import main; main(int(sys.argv[1]), sys.argv[2])"
+    "import sys; sys.path.insert(0, sys.argv[2]); "
+    "from sandboxd.jail.zygote import main; main(int(sys.argv[1]), sys.argv[2])"
 )
 _ENVIRONMENT = {
     "LANG": "C.UTF-8",
@@ -79,13 +80,13 @@ class Zygote:
         )
 
     def _config(self) -> dict[str, Any]:
-        encode = lambda name: base64.b64encode(self._filters[name].program).decode()  # noqa: E731
+        filters = {name: base64.b64encode(built.program).decode() for name, built in self._filters.items()}
         site = self.environment.site_packages
         return {
             "op": "init",
             "layout": layout(self.environment),
-            "guest_filter": encode("guest"),
-            "supervisor_filter": encode("supervisor"),
+            "guest_filter": filters["guest"],
+            "supervisor_filter": filters["supervisor"],
             "sys_path": [site] if site else [],
             "guest_settings": {
                 "preload": list(self.environment.preload),
@@ -117,9 +118,12 @@ class Zygote:
     def _fail(self, message: str) -> None:
         self.alive = False
         error = SandboxdError(
-            Code.ENVIRONMENT_FAILED, message, remedy="Rebuild it: sandboxd env remove NAME, then sandboxd env create NAME."
+            Code.ENVIRONMENT_FAILED,
+            message,
+            remedy="Rebuild it: sandboxd env remove NAME, then sandboxd env create NAME.",
         )
-        for waiting in (self.ready, *self._forks.values()):
+        pending: list[asyncio.Future[Any]] = [self.ready, *self._forks.values()]
+        for waiting in pending:
             if not waiting.done():
                 waiting.set_exception(error)
         self._forks.clear()

@@ -132,8 +132,7 @@ class Executions:
             raise _not_found()
         if record.result is not None:
             return
-        self._log.after(OUTCOME, outcome_fields(record.intent, result), owed=True)
-        self._end(record, facts_of(result), self._clock())
+        self._log_outcome(record, result)
         self._texts.keep(execution_id, record.intent.session, result)
 
     def get(self, execution_id: str, uid: int) -> Record:
@@ -207,31 +206,36 @@ class Executions:
             text_expired=full is None,
         )
 
+    def _log_outcome(self, record: Record, result: Result) -> None:
+        fields = outcome_fields(record.intent, record.started_at_seconds, result)
+        self._log.after(OUTCOME, fields, owed=True)
+        self._end(record, facts_of(result), self._clock())
+
     def _end(self, record: Record, facts: Result, now_seconds: float) -> None:
         intent = record.intent
         self._records[intent.execution_id] = Record(intent, record.started_at_seconds, now_seconds, facts)
         self._ended.setdefault(intent.uid, OrderedDict())[intent.execution_id] = None
 
     def _replay(self, record: Mapping[str, Any]) -> None:
-        if record["kind"] == INTENT:
-            intent = intent_of(record)
-            if (forgotten := self._records.get(intent.execution_id)) is not None:
-                self._forget(forgotten)  # the id was used again after its day
+        if record["kind"] not in {INTENT, OUTCOME}:
+            return
+        intent = intent_of(record)
+        known = self._records.get(intent.execution_id)
+        if record["kind"] == OUTCOME:
+            started = Record(intent, parse_time(record["started_at"]))
+            self._end(known or started, result_of(record), parse_time(record["ts"]))
+        else:
+            if known is not None:
+                self._forget(known)  # the id was used again after its day
             self._records[intent.execution_id] = Record(intent, parse_time(record["ts"]))
-            self._bound()
-        elif record["kind"] == OUTCOME:
-            known = self._records.get(record["execution_id"])
-            # Its intent may lie before the history, or be forgotten already.
-            if known is not None and known.result is None:
-                self._end(known, result_of(record), parse_time(record["ts"]))
+        self._bound()
 
     def _end_orphans(self) -> None:
         restarted = Result(
             Outcome.INFRASTRUCTURE, Evidence(source="daemon", code=Code.DAEMON_RESTARTED.value)
         )
         for record in [record for record in self._records.values() if record.result is None]:
-            self._log.after(OUTCOME, outcome_fields(record.intent, restarted), owed=True)
-            self._end(record, restarted, self._clock())
+            self._log_outcome(record, restarted)
 
     def _has_expired(self, record: Record) -> bool:
         ended = record.finished_at_seconds

@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 DAY_SECONDS = 24 * 3600.0
 
 
-def read_history(directory: Path, *, back_seconds: float = DAY_SECONDS) -> Iterator[dict[str, Any]]:
-    """Yield the records of the log's last day, oldest first, each checked against the one before it.
+def read_history(directory: Path, *, back_seconds: float = 2 * DAY_SECONDS) -> Iterator[dict[str, Any]]:
+    """Yield the newest records of the log, oldest first, each checked against the one before it.
 
-    The day ends with the newest segment's first record, not now: after a long outage the executions that were
-    running when it began are still found. It begins with a whole segment, so some older records come along.
+    They reach back `back_seconds` from the beginning of the newest segment, not from now: after a long outage
+    the executions that were running when it began are still found. Twice a day, since what ended within the
+    last one may have begun, and be still running, one earlier. Reading begins with a whole segment.
 
     Args:
         directory: the log's directory; opened before by `Log.open`, which repaired its tail.

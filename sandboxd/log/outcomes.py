@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from sandboxd.events import Evidence, Outcome, Result, Usage
+from sandboxd.log.records import format_time
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,16 +49,18 @@ def intent_of(record: Mapping[str, Any]) -> Intent:
     return intent
 
 
-def outcome_fields(intent: Intent, result: Result) -> dict[str, JsonValue]:
-    """Turn the facts of a result into fields, bounded to less than an owed record's room."""
+def outcome_fields(intent: Intent, started_at_seconds: float, result: Result) -> dict[str, JsonValue]:
+    """Turn the facts of a result into fields, bounded to less than an owed record's room.
+
+    The intent stands in it again: an outcome can be read alone, when the intent's segment is archived.
+    """
     usage: dict[str, JsonValue] = {
         name: value for name in _USAGE_NAMES if (value := getattr(result.usage, name)) is not None
     }
     sources = result.usage.sources
     return {
-        "execution_id": intent.execution_id,
-        "uid": intent.uid,
-        "session": intent.session,
+        **intent_fields(intent),
+        "started_at": format_time(started_at_seconds),
         "outcome": result.outcome.value,
         "evidence": {"source": _token(result.evidence.source), "code": _token(result.evidence.code)},
         "usage": usage,

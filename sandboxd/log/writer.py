@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 DURABILITIES = ("fsync", "write")
-OWED_BYTES = 2048
+OWED_BYTES = 3072
 """Room kept for each owed record; `executions` keeps its outcomes below it."""
 _RESERVE_BYTES = 1 << 20
 _RECHECK_SECONDS = 1.0

@@ -121,7 +121,8 @@ def _named_after_its_file(source: Source, path: Path) -> Source:
 def _resolve(sources: dict[str, Source]) -> dict[str, Policy]:
     merged = {name: effective(_chain(name, sources)) for name in sources}
     return {
-        name: build(sources[name], form, _elsewhere(name, form, merged)) for name, form in sorted(merged.items())
+        name: build(sources[name], form, _elsewhere(name, form, merged))
+        for name, form in sorted(merged.items())
     }
 
 
@@ -140,7 +141,9 @@ def _chain(name: str, sources: dict[str, Source]) -> list[Source]:
     return chain
 
 
-def _elsewhere(name: str, form: dict[str, Any], merged: dict[str, dict[str, Any]]) -> tuple[tuple[str, str], ...]:
+def _elsewhere(
+    name: str, form: dict[str, Any], merged: dict[str, dict[str, Any]]
+) -> tuple[tuple[str, str], ...]:
     """Return (module, policy) pairs for hints: modules that this policy refuses and another screened one allows."""
     own = set(form["screen"]["imports"]["allow"])
     found: dict[str, str] = {}

@@ -32,7 +32,9 @@ FLOOR: Mapping[str, Any] = {
     "screen": {
         "enabled": True,
         "imports": {"allow": [], "deny": []},
-        "builtins": {"deny": ["__import__", "breakpoint", "compile", "eval", "exec", "globals", "locals", "vars"]},
+        "builtins": {
+            "deny": ["__import__", "breakpoint", "compile", "eval", "exec", "globals", "locals", "vars"]
+        },
         "attributes": {"allow": [], "deny": [], "dynamic": "deny", "format": "deny"},
         "nodes": {"allow": []},
         "budgets": {

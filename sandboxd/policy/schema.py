@@ -205,7 +205,9 @@ def _without_null(schema: Any) -> Any:
     if not isinstance(schema, dict):
         return schema
     branches = [one for one in schema.get("anyOf", ()) if one != {"type": "null"}]
-    rest = {key: _without_null(value) for key, value in schema.items() if key != "anyOf" and value is not None}
+    rest = {
+        key: _without_null(value) for key, value in schema.items() if key != "anyOf" and value is not None
+    }
     if len(branches) == 1:
         return {**_without_null(branches[0]), **rest}
     return rest | ({"anyOf": _without_null(branches)} if branches else {})

@@ -99,7 +99,9 @@ class _Builder:
         if isinstance(start, StreamEndEvent):
             raise YamlProblem(1, (), "the file is empty")
         if isinstance(start, DocumentStartEvent) and (start.version or start.tags):
-            raise YamlProblem(_line(start), (), "directives (%YAML, %TAG) are not allowed", "Remove the line.")
+            raise YamlProblem(
+                _line(start), (), "directives (%YAML, %TAG) are not allowed", "Remove the line."
+            )
         data = self._node(next(self._events), ())
         next(self._events)
         end = next(self._events)
@@ -138,7 +140,9 @@ class _Builder:
             here = (*path, key)
             if key in data:
                 first = self._lines[here]
-                raise YamlProblem(_line(event), here, f"duplicate key (first in line {first})", "Keep one of them.")
+                raise YamlProblem(
+                    _line(event), here, f"duplicate key (first in line {first})", "Keep one of them."
+                )
             self._lines[here] = _line(event)
             data[key] = self._node(next(self._events), here)
         return data

@@ -61,7 +61,9 @@ KERNEL = """
     io_submit io_cancel io_destroy io_getevents io_pgetevents
 """.split()
 KEYS = "keyctl add_key request_key".split()  # keyrings are in no namespace
-HANDLES = "open_by_handle_at name_to_handle_at".split()  # the way out of a bind mount with CAP_DAC_READ_SEARCH
+HANDLES = (
+    "open_by_handle_at name_to_handle_at".split()
+)  # the way out of a bind mount with CAP_DAC_READ_SEARCH
 CLOCKS = "clock_settime clock_adjtime adjtimex settimeofday stime sethostname setdomainname".split()
 SPLICE = "splice tee vmsplice".split()  # page-cache writes: CVE-2022-0847, CVE-2026-31431
 SCHEDULING = """
@@ -84,4 +86,14 @@ DENIED = (
 
 # pid 1 has no use for these after checkout. Its filter also lies under the guest's, which still has to switch ids,
 # restrict itself and load its own filter, so those stay out of this list.
-SUPERVISOR_DENIED = (*MOUNTS, *NAMESPACES, *OTHER_PROCESSES, *KERNEL, *KEYS, *HANDLES, *CLOCKS, *SPLICE, *NETWORK)
+SUPERVISOR_DENIED = (
+    *MOUNTS,
+    *NAMESPACES,
+    *OTHER_PROCESSES,
+    *KERNEL,
+    *KEYS,
+    *HANDLES,
+    *CLOCKS,
+    *SPLICE,
+    *NETWORK,
+)

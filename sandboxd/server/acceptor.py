@@ -1,11 +1,12 @@
 """Takes connections on a public socket, asks the kernel who it is, and hands them to gRPC under that name.
 
-gRPC tells a handler nothing of a unix peer but its socket's name. So each accepted connection is spliced to one of
-our own into gRPC's socket, bound to `u<uid>.g<gid>.p<pid>.<nonce>` in the private directory: `PeerNames` reads it
-back. Only this daemon's user can enter that directory, so nobody else can make such a name.
+gRPC tells a handler nothing of a unix peer but its socket's name. So each accepted connection is spliced to
+one of our own into gRPC's socket, bound to `u<uid>.g<gid>.p<pid>.<nonce>` in the private directory:
+`PeerNames` reads it back. Only this daemon's user can enter that directory, so nobody else can make such a
+name.
 
-A connection is two transports that write into each other. Each stops reading while the other cannot write, so a
-slow reader on either side costs two buffers and no more.
+A connection is two transports that write into each other. Each stops reading while the other cannot write,
+so a slow reader on either side costs two buffers and no more.
 """
 
 from __future__ import annotations
@@ -128,7 +129,9 @@ class Acceptor:
         front.transport.resume_reading()
 
     async def _named_connection(self, name: str) -> socket.socket:
-        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+        connection = socket.socket(
+            socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
+        )
         path = str(self._private / name)
         try:
             connection.bind(path)

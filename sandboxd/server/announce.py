@@ -1,4 +1,4 @@
-"""What an embedding process is told, once, on the descriptor that it gave: the addresses, or why there are none."""
+"""What an embedding process is told, once: the addresses, or why there are none."""
 
 from __future__ import annotations
 

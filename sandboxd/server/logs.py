@@ -50,7 +50,8 @@ def configure_logs(level: str) -> None:
 
 def _quoted(value: object) -> str:
     text = str(value)[:_VALUE_MAX]
-    # JSON's ASCII form escapes line ends, control and bidi characters: a value forges neither line nor terminal.
+    # JSON's ASCII form escapes line ends, control and bidi characters: a value forges neither line nor
+    # terminal.
     return text if _PLAIN.fullmatch(text) else json.dumps(text)
 
 

@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from sandboxd.config import load, parse_arguments
-from sandboxd.errors import Code, SandboxdError, StartError
+from sandboxd.errors import SandboxdError
 from sandboxd.server.announce import Announcer
 from sandboxd.server.daemon import Daemon
 from sandboxd.server.logs import configure_logs
@@ -52,22 +52,17 @@ def _run(config: Config, invocation: Invocation, announcer: Announcer) -> int:
     try:
         asyncio.run(Daemon(config, invocation, announcer).run())
     except* SandboxdError as group:
-        first = next(error for error in _leaves(group) if isinstance(error, SandboxdError))
-        raise first from None
-    except* OSError as group:
-        first = next(_leaves(group))
-        raise StartError(
-            Code.INTERNAL, f"The daemon failed: {first}.", remedy="See its log."
-        ) from group
+        raise _first(group) from None
     return 0
 
 
-def _leaves(group):  # type: ignore[no-untyped-def]
-    for error in group.exceptions:
-        if isinstance(error, BaseExceptionGroup):
-            yield from _leaves(error)
-        else:
-            yield error
+def _first(group: BaseExceptionGroup[SandboxdError]) -> SandboxdError:
+    """Find the reason in the groups that the tasks put around it."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, SandboxdError)
+    return error
 
 
 def _explained(error: SandboxdError) -> str:

@@ -1,8 +1,8 @@
 """Where the daemon listens: unix sockets whose directories nobody else can write to.
 
-Beside each public socket stands a private directory (0700, flock held for the daemon's life). In it gRPC listens,
-and the acceptor's connections get their names. It is reached as /proc/self/fd/N, so its depth never meets the 108
-bytes of a socket address, and no other process can even name it that way.
+Beside each public socket stands a private directory (0700, flock held for the daemon's life). In it gRPC
+listens, and the acceptor's connections get their names. It is reached as /proc/self/fd/N, so its depth never
+meets the 108 bytes of a socket address, and no other process can even name it that way.
 """
 
 from __future__ import annotations
@@ -95,11 +95,15 @@ class PublicSocket:
         status = parent.stat()
         own = status.st_uid == os.geteuid()
         if not own and status.st_uid != 0:
-            raise _unusable(self._address, f"lies in a directory of uid {status.st_uid}", "Use one of your own.")
+            raise _unusable(
+                self._address, f"lies in a directory of uid {status.st_uid}", "Use one of your own."
+            )
         if private and (not own or status.st_mode & 0o077):
             raise _unusable(self._address, "lies in a directory open to others", "Make it 0700 and your own.")
         if status.st_mode & 0o022 and not status.st_mode & stat.S_ISVTX:
-            raise _unusable(self._address, "lies in a directory that others may write to", "Remove that right.")
+            raise _unusable(
+                self._address, "lies in a directory that others may write to", "Remove that right."
+            )
 
     def _open_private(self) -> int:
         with contextlib.suppress(FileExistsError):
@@ -108,7 +112,9 @@ class PublicSocket:
         try:
             status = os.fstat(descriptor)
             if status.st_uid != os.geteuid():
-                raise _unusable(self._address, f"has a foreign {self._directory.name} beside it", "Remove that.")
+                raise _unusable(  # noqa: TRY301  # the handlers below close the descriptor
+                    self._address, f"has a foreign {self._directory.name} beside it", "Remove that."
+                )
             os.fchmod(descriptor, 0o700)
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -117,7 +123,7 @@ class PublicSocket:
         except BaseException:
             os.close(descriptor)
             raise
-        for name in os.listdir(descriptor):  # what a killed daemon left
+        for name in os.listdir(descriptor):  # noqa: PTH208  # what a killed daemon left
             os.unlink(name, dir_fd=descriptor)
         return descriptor
 
@@ -128,7 +134,9 @@ class PublicSocket:
         except FileNotFoundError:
             return
         if not stat.S_ISSOCK(status.st_mode):
-            raise _unusable(self._address, "is a file and no socket", "Choose another path, or remove the file.")
+            raise _unusable(
+                self._address, "is a file and no socket", "Choose another path, or remove the file."
+            )
         with socket.socket(socket.AF_UNIX) as probe:
             probe.settimeout(1.0)
             try:
@@ -140,8 +148,10 @@ class PublicSocket:
             raise self._in_use()
 
     def _bind(self, mode: int) -> socket.socket:
-        """Bind inside the private directory and move into place: never visible with other rights than `mode`."""
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+        """Bind privately, then move into place: never visible with other rights than `mode`."""
+        listener = socket.socket(
+            socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
+        )
         try:
             listener.bind(f"/proc/self/fd/{self._descriptor}/public")
             os.chmod("public", mode, dir_fd=self._descriptor)

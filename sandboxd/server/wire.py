@@ -1,4 +1,4 @@
-"""The two gRPC servers, their limits, and health. Each listens in the private directory of its public socket."""
+"""The two gRPC servers, their limits, and health. Each listens behind its public socket."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from sandboxd_proto.v1 import sandbox_pb2_grpc as rpc
 
 from sandboxd.service import AdminService, PeerNames, PolicyService, SandboxService
-from sandboxd_proto.v1 import sandbox_pb2_grpc as rpc
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -2,7 +2,8 @@
 
 import os
 
-# Before gRPC is imported: its fork handlers are for processes that fork without exec, and this one never does.
+# Before gRPC is imported: its fork handlers are for processes that fork without exec, and this one never
+# does.
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "false"
 
 from sandboxd.service.admin import AdminService

@@ -6,11 +6,12 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
+from sandboxd_proto.v1 import sandbox_pb2 as pb
+from sandboxd_proto.v1.sandbox_pb2_grpc import AdminServiceServicer
+
 from sandboxd import __version__
 from sandboxd.doctor import run_checks
 from sandboxd.service.refusals import answering
-from sandboxd_proto.v1 import sandbox_pb2 as pb
-from sandboxd_proto.v1.sandbox_pb2_grpc import AdminServiceServicer
 
 if TYPE_CHECKING:
     from sandboxd.log import Log
@@ -85,7 +86,9 @@ class AdminService(AdminServiceServicer):
             uid = self._peers.uid(context)
             session = self._sessions.named(request.display_id)
             reason = request.reason[:_REASON_MAX]
-            self._log.after("session_killed", {"session": request.display_id, "by_uid": uid, "reason": reason})
+            self._log.after(
+                "session_killed", {"session": request.display_id, "by_uid": uid, "reason": reason}
+            )
             await self._sessions.close(session, f"ended by an operator: {reason}", "operator")
             return pb.KillResponse()
         raise AssertionError  # `answering` has raised
@@ -98,7 +101,10 @@ class AdminService(AdminServiceServicer):
             return pb.DoctorResponse(
                 checks=[
                     pb.Check(
-                        name=check.name, status=_STATUS[check.status], detail=check.detail, remedy=check.remedy
+                        name=check.name,
+                        status=_STATUS[check.status],
+                        detail=check.detail,
+                        remedy=check.remedy,
                     )
                     for check in checks
                 ]

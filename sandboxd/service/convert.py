@@ -1,7 +1,7 @@
 """Between domain values and messages: the one place that knows both.
 
-What a guest claims is cut here to what a message may hold, so that no guest can make an event that its client's
-receive limit refuses: that would break the stream instead of the snippet.
+What a guest claims is cut here to what a message may hold, so that no guest can make an event that its
+client's receive limit refuses: that would break the stream instead of the snippet.
 """
 
 from __future__ import annotations
@@ -9,11 +9,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from sandboxd_proto.v1 import sandbox_pb2 as pb
+
 from sandboxd.errors import Code, FailureClass, SandboxdError
 from sandboxd.events import Decision, Display, Outcome, Output, ProgramError, Result, Usage, Verdict
-from sandboxd.sessions import OpenWish, Refusal
 from sandboxd.service.refusals import refused
-from sandboxd_proto.v1 import sandbox_pb2 as pb
+from sandboxd.sessions import OpenWish, Refusal
 
 if TYPE_CHECKING:
     from sandboxd.events import Finding, Limits, Protection
@@ -78,7 +79,7 @@ def open_wish(message: pb.Open) -> OpenWish:
     names = ("wall_seconds", "cpu_seconds", "memory_bytes", "disk_bytes", "output_bytes", "pids")
     return OpenWish(
         policy=message.policy,
-        limits={name: getattr(limits, name) for name in names if limits.HasField(name)},
+        limits={name: getattr(limits, name) for name in names if limits.HasField(name)},  # type: ignore[arg-type]  # names of the message
         labels=dict(message.labels),
         lease_seconds=message.lease_seconds,
     )

@@ -1,8 +1,9 @@
 """Files of a session: streamed in pieces, bounded by what was declared and by the policy, hashed on the way.
 
-The descriptors come from the box's own kernel view, so no path is resolved here. Reads and writes of them happen in
-threads: a tmpfs under memory pressure may block, and the event loop must not. An upload becomes visible only when
-size and hash are what was declared; whatever ends it earlier removes it.
+The descriptors come from the box's own kernel view, so no path is resolved here. Reads and writes of them
+happen in
+threads: a tmpfs under memory pressure may block, and the event loop must not. An upload becomes visible only
+when size and hash are what was declared; whatever ends it earlier removes it.
 """
 
 from __future__ import annotations
@@ -14,18 +15,18 @@ import re
 from typing import TYPE_CHECKING, TypeVar
 
 import grpc
+from sandboxd_proto.v1 import sandbox_pb2 as pb
+from sandboxd_proto.v1.sandbox_pb2_grpc import SandboxServiceServicer
 
 from sandboxd.errors import Code, FailureClass, SandboxdError
 from sandboxd.service.convert import file_message
 from sandboxd.service.refusals import answering
-from sandboxd_proto.v1 import sandbox_pb2 as pb
-from sandboxd_proto.v1.sandbox_pb2_grpc import SandboxServiceServicer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from sandboxd.executors.base import FileStat
-    from sandboxd.log import Log
+    from sandboxd.log import JsonValue, Log
     from sandboxd.service.context import Context
     from sandboxd.service.peer import PeerNames
     from sandboxd.sessions import Session, Sessions
@@ -62,7 +63,9 @@ class FileService(SandboxServiceServicer):
             return pb.UploadResponse(file=file_message(stat))
         raise AssertionError  # `answering` has raised
 
-    async def Download(self, request: pb.DownloadRequest, context: Context) -> None:  # noqa: N802
+    async def Download(  # type: ignore[override]  # noqa: N802  # writes by the context
+        self, request: pb.DownloadRequest, context: Context
+    ) -> None:
         """Send one file: its facts, its bytes, its hash."""
         async with answering(context):
             session = self._session(context, request.session_id)
@@ -86,7 +89,9 @@ class FileService(SandboxServiceServicer):
         """Tell a file's facts."""
         async with answering(context):
             with self._session(context, request.session_id) as session:
-                return pb.StatFileResponse(file=file_message(await session.box.stat_file(_path(request.path))))
+                return pb.StatFileResponse(
+                    file=file_message(await session.box.stat_file(_path(request.path)))
+                )
         raise AssertionError  # `answering` has raised
 
     async def RemoveFile(self, request: pb.RemoveFileRequest, context: Context) -> pb.RemoveFileResponse:  # noqa: N802
@@ -105,7 +110,11 @@ class FileService(SandboxServiceServicer):
         self, kind: str, session: Session, path: str, size_bytes: int | None, sha256: str | None
     ) -> None:
         """Record what was done; the log cuts and escapes the path."""
-        fields = {"session": session.facts.display_id, "uid": session.facts.uid, "path": path}
+        fields: dict[str, JsonValue] = {
+            "session": session.facts.display_id,
+            "uid": session.facts.uid,
+            "path": path,
+        }
         self._log.after(kind, {**fields, "size_bytes": size_bytes, "sha256": sha256})
 
 
@@ -117,7 +126,8 @@ async def _upload_start(context: Context) -> pb.UploadStart:
     if _SHA256.fullmatch(first.start.sha256) is None:
         raise _invalid("The start of an upload names the file's SHA-256 in lower-case hexadecimal.")
     _path(first.start.path)
-    return first.start
+    start: pb.UploadStart = first.start
+    return start
 
 
 async def _upload(session: Session, start: pb.UploadStart, context: Context) -> FileStat:
@@ -156,7 +166,9 @@ async def _receive(descriptor: int, size_bytes: int, context: Context) -> str:
         chunk = request.chunk if request.WhichOneof("part") == "chunk" else b""
         received += len(chunk)
         if not chunk or len(chunk) > CHUNK_BYTES or received > size_bytes:
-            raise _invalid(f"After its start an upload is chunks of 1 to {CHUNK_BYTES} bytes, {size_bytes} in all.")
+            raise _invalid(
+                f"After its start an upload is chunks of 1 to {CHUNK_BYTES} bytes, {size_bytes} in all."
+            )
         batch += chunk
         if len(batch) >= _BATCH_BYTES:
             await _write(descriptor, bytes(batch), digest)
@@ -168,7 +180,7 @@ async def _receive(descriptor: int, size_bytes: int, context: Context) -> str:
 
 
 async def _download(session: Session, descriptor: int, stat: FileStat, context: Context) -> str:
-    """Send what fstat promised, never more: a sparse file may be larger than any disk, a growing one has no end."""
+    """Send what fstat promised, never more: a growing file has no end, a sparse one no measure."""
     limit = session.facts.limits.disk_bytes
     if stat.size_bytes > limit:
         raise _too_large(stat.size_bytes, limit)
@@ -178,7 +190,9 @@ async def _download(session: Session, descriptor: int, stat: FileStat, context: 
         batch = await _in_thread(os.read, descriptor, min(left, _BATCH_BYTES))
         if not batch:
             raise SandboxdError(
-                Code.FILE_FAILED, "The file shrank while it was read.", remedy="Read it again when it is written."
+                Code.FILE_FAILED,
+                "The file shrank while it was read.",
+                remedy="Read it again when it is written.",
             )
         left -= len(batch)
         digest.update(batch)
@@ -198,8 +212,8 @@ async def _write(descriptor: int, data: bytes, digest: hashlib._Hash) -> None:
 async def _in_thread(call: Callable[[int, _T], _R], descriptor: int, argument: _T) -> _R:
     """Call in a thread with a descriptor of its own.
 
-    A cancelled task goes on and closes its descriptor while the thread still runs; the number could by then name
-    another file, and one session's bytes would go into another's.
+    A cancelled task goes on and closes its descriptor while the thread still runs; the number could by then
+    name another file, and one session's bytes would go into another's.
     """
     own = os.dup(descriptor)
 

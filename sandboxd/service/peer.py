@@ -1,7 +1,8 @@
-"""Who is at the other end. The acceptor bound the answer into the address that gRPC sees; anything else is refused.
+"""Who is at the other end: the acceptor bound the answer into the address that gRPC sees.
 
-gRPC tells a handler nothing of a unix peer but the name of its socket. The acceptor asks the kernel (SO_PEERCRED),
-binds a socket named after the answer in a directory that only the daemon's user may enter, and connects with it.
+gRPC tells a handler nothing of a unix peer but the name of its socket. The acceptor asks the kernel
+(SO_PEERCRED), binds a socket named after the answer in a directory that only the daemon's user may enter,
+and connects with it.
 """
 
 from __future__ import annotations

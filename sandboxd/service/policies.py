@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sandboxd.service.convert import limits_message, verdict_message
-from sandboxd.service.refusals import answering
 from sandboxd_proto.v1 import sandbox_pb2 as pb
 from sandboxd_proto.v1.sandbox_pb2_grpc import PolicyServiceServicer
+
+from sandboxd.service.convert import limits_message, verdict_message
+from sandboxd.service.refusals import answering
 
 if TYPE_CHECKING:
     from sandboxd.isolate import Isolation

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
+from sandboxd_proto.v1 import sandbox_pb2 as pb
 
 from sandboxd.errors import Code, SandboxdError
-from sandboxd_proto.v1 import sandbox_pb2 as pb
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -86,7 +86,7 @@ def refused(error: SandboxdError) -> pb.Refused:
 
 @contextlib.asynccontextmanager
 async def answering(context: Context) -> AsyncIterator[None]:
-    """End the call with the status and details of what was raised; what is no `SandboxdError` tells nothing."""
+    """End the call with status and details of what was raised; what is no `SandboxdError` tells nothing."""
     try:
         yield
     except SandboxdError as error:
@@ -104,5 +104,7 @@ async def abort(context: Context, error: SandboxdError) -> None:
     detail = AnyMessage(type_url=_TYPE_URL, value=error_info(error).SerializeToString())
     rpc_status = pb.RpcStatus(code=status.value[0], message=error.message[:_MESSAGE_MAX], details=[detail])
     await context.abort(
-        status, error.message[:_MESSAGE_MAX], trailing_metadata=((_DETAILS_KEY, rpc_status.SerializeToString()),)
+        status,
+        error.message[:_MESSAGE_MAX],
+        trailing_metadata=((_DETAILS_KEY, rpc_status.SerializeToString()),),
     )

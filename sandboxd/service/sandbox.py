@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sandboxd_proto.v1 import sandbox_pb2 as pb
+
 from sandboxd.errors import SandboxdError
 from sandboxd.service.convert import event_message, open_wish, opened_message, result_message
 from sandboxd.service.files import FileService
 from sandboxd.service.refusals import answering
 from sandboxd.service.stream import SessionStream, execute_wish
 from sandboxd.sessions import Item
-from sandboxd_proto.v1 import sandbox_pb2 as pb
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -30,12 +31,16 @@ class SandboxService(FileService):
         super().__init__(sessions, log, peers)
         self._executions = executions
 
-    async def Session(self, _requests: AsyncIterator[pb.SessionRequest], context: Context) -> None:  # noqa: N802
+    async def Session(  # type: ignore[override]  # noqa: N802  # reads and writes by the context
+        self, _requests: AsyncIterator[pb.SessionRequest], context: Context
+    ) -> None:
         """Serve one session stream."""
         async with answering(context):
             await SessionStream(self._sessions, self._peers.uid(context), context).serve()
 
-    async def Run(self, request: pb.RunRequest, context: Context) -> None:  # noqa: N802
+    async def Run(  # type: ignore[override]  # noqa: N802  # writes by the context
+        self, request: pb.RunRequest, context: Context
+    ) -> None:
         """Open, execute, close. A client that leaves early leaves an execution that runs to its own end."""
         async with answering(context):
             wish = execute_wish(0, request.execute)

@@ -1,7 +1,7 @@
 """The session stream: requests in, events out, for as long as a client looks on.
 
-Two tasks a stream: one reads requests, one writes events. Neither owns the execution, so either may end: what runs
-goes on, its events wait in the session's ring, and a later stream takes them up.
+Two tasks a stream: one reads requests, one writes events. Neither owns the execution, so either may end:
+what runs goes on, its events wait in the session's ring, and a later stream takes them up.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import grpc
+from sandboxd_proto.v1 import sandbox_pb2 as pb
 
 from sandboxd.errors import Code, FailureClass, SandboxdError
 from sandboxd.service.convert import event_message, open_wish, opened_message, seconds
 from sandboxd.sessions import ExecuteWish, Refusal
-from sandboxd_proto.v1 import sandbox_pb2 as pb
 
 if TYPE_CHECKING:
     from sandboxd.service.context import Context
@@ -43,7 +43,9 @@ class SessionStream:
             return
         session, feed = await self._begin(first)
         try:
-            await self._context.write(pb.SessionEvent(request_id=first.request_id, opened=opened_message(session)))
+            await self._context.write(
+                pb.SessionEvent(request_id=first.request_id, opened=opened_message(session))
+            )
             await self._converse(session, feed)
         finally:
             session.detach(feed)

@@ -15,7 +15,7 @@ BACKLOG_MAX = 64
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One event on its way to a stream. Sequence 0: an answer to this stream alone, outside the session's events."""
+    """One event on its way to a stream. Sequence 0: an answer to this stream alone."""
 
     request_id: int
     execution_id: str

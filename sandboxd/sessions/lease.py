@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class Lease:
-    """Calls back once when the time ran out. Moving the deadline later costs no timer: the old one re-arms."""
+    """Calls back when the time ran out. Moving the deadline on costs no timer: the old one re-arms."""
 
     def __init__(self, on_expired: Callable[[], None]) -> None:
         self.deadline: float | None = None

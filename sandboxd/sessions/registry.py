@@ -1,8 +1,8 @@
 """All open sessions: who may have one, who it answers to, and how it ends.
 
-A session ends by its client, its lease, an operator, the loss of its box, or the daemon's end. Whoever asks first,
-one task closes it; others wait for that task. A session is looked up by its token and answers to the user id that
-opened it: to anybody else it does not exist.
+A session ends by its client, its lease, an operator, the loss of its box, or the daemon's end. Whoever asks
+first, one task closes it; others wait for that task. A session is looked up by its token and answers to the
+user id that opened it: to anybody else it does not exist.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sandboxd.events import Limits
     from sandboxd.identity import SessionIds
     from sandboxd.isolate import Isolation
-    from sandboxd.log import Log
+    from sandboxd.log import Executions, Log
     from sandboxd.pipeline import Pipeline
     from sandboxd.policy import Policy, PolicySet
     from sandboxd.quota import Admission, Reservation
@@ -41,7 +41,7 @@ _DRAIN_RETRY_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class OpenWish:
-    """What a client asks of a new session; it may only narrow the policy. `lease_seconds` 0 is the default."""
+    """What a client asks of a new session, within the policy. `lease_seconds` 0 is the default."""
 
     policy: str = ""
     limits: Mapping[str, float | int | None] = field(default_factory=dict)
@@ -70,6 +70,7 @@ class Sessions:
         isolation: Isolation,
         admission: Admission,
         pipeline: Pipeline,
+        executions: Executions,
         log: Log,
         terms: Terms,
         clock: Callable[[], float] = time.time,
@@ -81,6 +82,7 @@ class Sessions:
         self._isolation = isolation
         self._admission = admission
         self._pipeline = pipeline
+        self._executions = executions
         self._log = log
         self._terms = terms
         self._clock = clock
@@ -95,7 +97,8 @@ class Sessions:
         """Open a session under a policy.
 
         Raises:
-            SandboxdError: DRAINING, INVALID_REQUEST, POLICY_*, LIMIT_ABOVE_POLICY, QUOTA_*, and what opening a
+            SandboxdError: DRAINING, INVALID_REQUEST, POLICY_*, LIMIT_ABOVE_POLICY, QUOTA_*, and what opening
+            a
                 box raises; the class is NOT_STARTED.
         """
         self.check_draining()
@@ -201,7 +204,7 @@ class Sessions:
             )
 
     async def close(self, session: Session, reason: str, actor: str) -> None:
-        """End a session and wait until nothing of it is left. Idempotent; a cancelled caller does not stop it."""
+        """End a session and wait until nothing of it is left. Idempotent; goes on without its caller."""
         await asyncio.shield(self.begin_close(session, reason, actor))
 
     def begin_close(self, session: Session, reason: str, actor: str) -> asyncio.Task[None]:
@@ -232,7 +235,7 @@ class Sessions:
         if closing:
             await asyncio.wait(closing)
 
-    async def _open_reserved(
+    async def _open_reserved(  # noqa: PLR0917  # the steps of `open`, one caller
         self,
         uid: int,
         wish: OpenWish,
@@ -305,6 +308,7 @@ class Sessions:
         session.reservation.release()
         del self._open[session.facts.display_id]
         self._remember(session, reason)
+        self._executions.forget_texts(session.facts.display_id)
         self._log.after("session_closed", {**names, "uid": session.facts.uid, "by": actor})
         _logger.info("session closed", extra=names)
 
@@ -326,7 +330,7 @@ def _check_labels(labels: Mapping[str, str]) -> None:
     if len(labels) > _LABELS_MAX or any(len(text) > _LABEL_CHARACTERS_MAX for text in texts):
         raise SandboxdError(
             Code.INVALID_REQUEST,
-            f"A session has {_LABELS_MAX} labels at most, names and values of {_LABEL_CHARACTERS_MAX} characters.",
+            f"A session has at most {_LABELS_MAX} labels of {_LABEL_CHARACTERS_MAX} characters each side.",
             remedy="Send fewer or shorter labels.",
             failure=FailureClass.NOT_STARTED,
         )

@@ -1,9 +1,10 @@
 """What one execution emitted, kept for the stream to take and for a client that comes back.
 
-The guest never waits for a client, so a slow or absent reader must cost bounded memory: output that nobody took yet
-is merged, and past the bounds the oldest output is left out and counted in `dropped_bytes` of the next piece, or of
-the result. Verdict, result and refusal always stay. Displays have a budget of their own and are then replaced by
-their size. The executor cuts output by the policy's limit before; these bounds hold when it does not.
+The guest never waits for a client, so a slow or absent reader must cost bounded memory: output that nobody
+took yet is merged, and past the bounds the oldest output is left out and counted in `dropped_bytes` of the
+next piece, or of the result. Verdict, result and refusal always stay. Displays have a budget of their own
+and are then replaced by their size. The executor cuts output by the policy's limit before; these bounds hold
+when it does not.
 """
 
 from __future__ import annotations

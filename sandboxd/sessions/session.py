@@ -1,6 +1,7 @@
 """One session: a box with variables, one execution at a time, and at most one stream that looks on.
 
-The mutable state is the flight in the air, the feed and the lease; all of it belongs to the event loop, no lock.
+The mutable state is the flight in the air, the feed and the lease; all of it belongs to the event loop, no
+lock.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import logging
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from sandboxd.errors import Code, FailureClass, SandboxdError
 from sandboxd.events import Result
@@ -20,12 +21,11 @@ from sandboxd.sessions.lease import Lease
 from sandboxd.sessions.ring import EventRing, Refusal
 
 if TYPE_CHECKING:
-    from sandboxd.log import Record
-    import asyncio
     from collections.abc import Callable, Mapping
 
     from sandboxd.events import Limits
     from sandboxd.executors.base import Box
+    from sandboxd.log import Record
     from sandboxd.pipeline import Pipeline
     from sandboxd.policy import Policy
     from sandboxd.quota import Reservation
@@ -142,7 +142,8 @@ class Session:
         """Start a snippet, or answer a repeated id from the ring. Events come by the ring.
 
         Raises:
-            SandboxdError: INVALID_REQUEST, LIMIT_ABOVE_POLICY, SESSION_BUSY, SESSION_LOST, EXECUTION_ID_REUSED.
+            SandboxdError: INVALID_REQUEST, LIMIT_ABOVE_POLICY, SESSION_BUSY, SESSION_LOST,
+            EXECUTION_ID_REUSED.
         """
         snippet = self._snippet(wish)
         for known in (self._shown, self.flight.snippet if self.flight is not None else None):
@@ -176,7 +177,7 @@ class Session:
                 Code.EXECUTION_NOT_FOUND, "No such execution runs here.", remedy="Check the execution id."
             )
 
-    def __enter__(self) -> Session:
+    def __enter__(self) -> Self:
         """Keep the session while a file operation uses it."""
         if self.closing is not None:
             raise self._gone()

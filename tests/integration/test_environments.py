@@ -91,8 +91,13 @@ def test_create_list_import_remove(tmp_path: Path, requirements: Path) -> None:
     assert any("piece" in line for line in said)
     site = Path(made.site_packages or "")
     assert {path.name for path in site.iterdir()} == {"piece.py", "piece-1.2.dist-info", "__pycache__"}
-    assert {path.name for path in (tmp_path / "root" / "mine").iterdir()} == {"site-packages", "environment.json"}
-    program = f"import sys; sys.path.append({str(site)!r}); import piece; print(piece.VALUE, piece.__cached__)"
+    assert {path.name for path in (tmp_path / "root" / "mine").iterdir()} == {
+        "site-packages",
+        "environment.json",
+    }
+    program = (
+        f"import sys; sys.path.append({str(site)!r}); import piece; print(piece.VALUE, piece.__cached__)"
+    )
     answer = subprocess.run(
         [made.python, "-I", "-S", "-B", "-c", program], check=True, capture_output=True, text=True
     )
@@ -130,8 +135,12 @@ def test_a_preload_that_cannot_be_imported_fails_the_creation(tmp_path: Path, re
     assert list((tmp_path / "root").iterdir()) == []
 
 
-@pytest.mark.parametrize("moment", ["Making an installer", "Installing", "Successfully installed", "Compiling"])
-def test_kill_9_leaves_nothing_after_the_next_listing(tmp_path: Path, requirements: Path, moment: str) -> None:
+@pytest.mark.parametrize(
+    "moment", ["Making an installer", "Installing", "Successfully installed", "Compiling"]
+)
+def test_kill_9_leaves_nothing_after_the_next_listing(
+    tmp_path: Path, requirements: Path, moment: str
+) -> None:
     root = tmp_path / "root"
     creating = start(root, requirements)
     assert creating.stderr is not None

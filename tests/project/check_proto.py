@@ -70,11 +70,11 @@ def main() -> int:
     parser.add_argument("--requirements", action="store_true")
     arguments = parser.parse_args()
     if arguments.requirements:
-        print("\n".join(requirements()))
+        sys.stdout.write("\n".join(requirements()) + "\n")
     elif not arguments.check:
         generate(PROTOS)
     elif stale := differing():
-        print("not fresh, run `make proto`: " + ", ".join(stale), file=sys.stderr)
+        sys.stderr.write("not fresh, run `make proto`: " + ", ".join(stale) + "\n")
         return 1
     return 0
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import time
 
 import pytest
@@ -17,7 +18,9 @@ PIECES = st.sampled_from(
     ]
 )  # fmt: skip
 TEXTS = st.lists(PIECES | st.text(max_size=5), max_size=60).map("".join)
-CALLS = st.lists(st.builds(ToolCall, st.sampled_from(["python", "final_answer", ""]), TEXTS), max_size=3).map(tuple)
+CALLS = st.lists(st.builds(ToolCall, st.sampled_from(["python", "final_answer", ""]), TEXTS), max_size=3).map(
+    tuple
+)
 FINISHES = st.sampled_from(["stop", "length", "code_end", ""])
 
 
@@ -32,7 +35,11 @@ def test_parsing_never_raises_and_gives_code_that_can_be_sent(text, calls, finis
         assert parsed.message
 
 
-@given(st.text(alphabet=st.characters(blacklist_characters="\"'`\\#~\r", blacklist_categories=("Cs",)), min_size=1))
+@given(
+    st.text(
+        alphabet=st.characters(blacklist_characters="\"'`\\#~\r", blacklist_categories=("Cs",)), min_size=1
+    )
+)
 def test_any_code_without_quotes_or_fences_comes_back_as_it_was(code):
     parsed = parse_reply(ModelReply(f"Thought\n```python\n{code}\n```\n"))
     if code.strip():
@@ -52,7 +59,7 @@ def test_where_a_stream_is_cut_does_not_depend_on_its_pieces(text, cuts):
         return out
 
     bounds = [0, *sorted(min(cut, len(text)) for cut in cuts), len(text)]
-    pieces = [text[a:b] for a, b in zip(bounds, bounds[1:], strict=False)]
+    pieces = [text[a:b] for a, b in itertools.pairwise(bounds)]
     whole, pieced = kept([text]), kept(pieces)
     # A mark that is still growing may be cut short by the end of a piece: never more than the mark itself differs.
     assert whole.startswith(pieced) or pieced.startswith(whole)
@@ -97,7 +104,9 @@ def test_time_grows_with_the_text_and_not_with_its_square(name):
 @pytest.mark.parametrize("name", HOSTILE)
 def test_watching_a_stream_token_by_token_takes_linear_time(name):
     def seconds(size: int) -> float:
-        text = "```python\n" + (HOSTILE[name] * (size // len(HOSTILE[name]) + 1))[:size].replace("```\n", "``\n")
+        text = "```python\n" + (HOSTILE[name] * (size // len(HOSTILE[name]) + 1))[:size].replace(
+            "```\n", "``\n"
+        )
         watch = CodeEnd()
         started = time.process_time()
         for at in range(0, len(text), 3):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,10 +17,10 @@ class AsyncAgentFiles(Protocol):
     async def write(self, path: str, data: bytes, /) -> FileInfo:
         """Write a file."""
 
-    async def read(self, path: str, /) -> bytes:
+    async def read(self, path: str, /, *, format: Literal["bytes"]) -> bytes:  # noqa: A002 (its public name)
         """Return a file's content."""
 
-    async def list(self, path: str = "", /) -> Sequence[FileInfo]:
+    async def list(self, path: str = ".", /) -> Sequence[FileInfo]:
         """List a directory."""
 
 

@@ -19,7 +19,7 @@ async def snapshot(files: AsyncAgentFiles) -> frozenset[FileInfo]:
     Raises:
         SandboxError: the sandbox refuses.
     """
-    listed = await files.list("")
+    listed = await files.list(".")
     return frozenset(file for file in listed if file.kind == "file" and not file.name.startswith("."))
 
 
@@ -33,11 +33,8 @@ async def fetch_new_files(files: AsyncAgentFiles, before: frozenset[FileInfo]) -
     try:
         new = sorted(await snapshot(files) - before, key=lambda file: file.path)
         for file in new[:MAX_ARTIFACTS]:
-            data = (
-                await files.read(file.path)
-                if file.size_bytes <= min(MAX_ARTIFACT_BYTES, left_bytes)
-                else None
-            )
+            wanted = file.size_bytes <= min(MAX_ARTIFACT_BYTES, left_bytes)
+            data = await files.read(file.path, format="bytes") if wanted else None
             left_bytes -= len(data or b"")
             artifacts.append(Artifact(file.name, media_type(file.name), file.size_bytes, data))
     except SandboxError:

@@ -72,7 +72,8 @@ class AsyncFlight:
         self._request_id = 0
         self._gatherer = Gatherer(execute.execution_id)
         self._record: pb.GetExecutionResponse | None = None  # once the daemon said that it is over
-        self._replayed = self._deadline
+        self._until = self._deadline
+        self._interrupted = False
 
     async def run(self) -> Execution:
         """Send the code and collect what comes back.
@@ -84,8 +85,11 @@ class AsyncFlight:
         await self._send()
         while True:
             try:
-                event = await self._session.receive(self._replayed if self._record else self._deadline)
+                event = await self._session.receive(self._until)
             except TimeoutError:
+                if self._record is None and not self._interrupted:
+                    await self._interrupt_late()
+                    continue
                 return await self._overdue()
             except StreamBrokenError as broken:
                 await self._recover(broken)
@@ -127,20 +131,29 @@ class AsyncFlight:
         kind = event.WhichOneof("event")
         if kind == "closed":
             raise await self._lost(self._session.closed_error(event.closed.reason))
-        if kind == "refused" and event.request_id == self._request_id:
-            error = error_from_info(event.refused.error, event.refused.retry_after_seconds)
-            raise not_started(error)
+        if kind == "refused" and self._answers(event):
+            error = not_started(error_from_info(event.refused.error, event.refused.retry_after_seconds))
+            if isinstance(error, InDoubtError):
+                error.execution_id = self._execute.execution_id
+            raise error
         if event.execution_id != self._execute.execution_id:
             return None  # left over from an execution that was abandoned
         if kind == "result":
             return await self._finish(event.result)
+        if kind == "refused":
+            return None  # an interrupt that came too late
         await self._tell(self._gatherer.add(event))
         return None
+
+    def _answers(self, refusal: pb.SessionEvent) -> bool:
+        """Say whether a refusal is of the code itself; after a re-attach it names no request any more."""
+        own = refusal.execution_id == self._execute.execution_id
+        return refusal.request_id == self._request_id or (own and not refusal.request_id)
 
     def _ends_here(self, event: pb.SessionEvent) -> bool:
         kind = event.WhichOneof("event")
         own = event.execution_id == self._execute.execution_id
-        return kind == "closed" or (kind == "result" and own)
+        return kind == "closed" or (kind == "result" and own) or (kind == "refused" and self._answers(event))
 
     async def _finish(self, result: pb.Result, *, output_expired: bool = False) -> Execution:
         execution, rest = self._gatherer.finish(result, output_expired=output_expired)
@@ -220,7 +233,7 @@ class AsyncFlight:
         if record is not None:
             if record.state == pb.EXECUTION_STATE_FINISHED:
                 self._record = record
-                self._replayed = self._deadline.at_most(REPLAY_SECONDS)
+                self._until = self._deadline.at_most(REPLAY_SECONDS)
         elif self._may_send:
             await self._send()
         else:
@@ -230,13 +243,16 @@ class AsyncFlight:
                 remedy="Run it again.",
             )
 
+    async def _interrupt_late(self) -> None:
+        """The daemon itself should have ended it: perhaps it still waits for its turn there. It has a last second."""
+        self._interrupted = True
+        self._until = Deadline(ABANDON_SECONDS)
+        await self._session.interrupt()
+
     async def _overdue(self) -> Execution:
         """Nothing came in time: take the record, after one last question."""
         session = self._session
-        record = self._record
-        if record is None:
-            await session.interrupt()
-            record = await self._ask_quietly()
+        record = self._record or await self._ask_quietly()
         if record is None or record.state != pb.EXECUTION_STATE_FINISHED:
             await session.drop_stream()
             raise self._in_doubt(None)

@@ -121,7 +121,7 @@ class AsyncSession:
         """Say whether an event was received before; mark it received."""
         if event.sequence and event.sequence <= self._last_sequence:
             return True
-        self._last_sequence = event.sequence
+        self._last_sequence = max(self._last_sequence, event.sequence)
         return False
 
     async def ask(self, execution_id: str, seconds: float = ASK_SECONDS) -> pb.GetExecutionResponse | None:

@@ -70,7 +70,9 @@ def _writable(path: Path) -> bool:
     return path.is_dir() and os.access(path, os.W_OK | os.X_OK) and os.access(path / "cgroup.procs", os.W_OK)
 
 
-def _find_v1(mount: Path, name: str, where: str | None, reasons: dict[str, str], controller: str) -> Path | None:
+def _find_v1(
+    mount: Path, name: str, where: str | None, reasons: dict[str, str], controller: str
+) -> Path | None:
     if where is None:
         reasons.setdefault(controller, f"no cgroup controller {name!r} on this host")
         return None
@@ -100,10 +102,12 @@ def _find_v2(
                 "cgroup v2 is not delegated to this process: run it as a systemd unit with Delegate=yes, "
                 "or under systemd-run --user --scope -p Delegate=yes"
             )
-        elif _enable(home, controller, own):
+        elif _enable(home, controller):
             homes[controller] = Home(controller, 2, home)
         else:
-            reasons[controller] = f"controller {controller} cannot be enabled in {home.name or 'the root cgroup'}"
+            reasons[controller] = (
+                f"controller {controller} cannot be enabled in {home.name or 'the root cgroup'}"
+            )
 
 
 def _divisible(path: Path, own: frozenset[int]) -> bool:
@@ -112,7 +116,7 @@ def _divisible(path: Path, own: frozenset[int]) -> bool:
     return {int(pid) for pid in (path / "cgroup.procs").read_text().split()} <= own
 
 
-def _enable(home: Path, controller: str, own: frozenset[int]) -> bool:
+def _enable(home: Path, controller: str) -> bool:
     control = home / "cgroup.subtree_control"
     if controller in control.read_text().split():
         return True

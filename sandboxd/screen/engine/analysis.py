@@ -51,7 +51,12 @@ def _run(source: str, rules: Rules, found: Findings, imports: list[str]) -> bool
         compile(tree, FILENAME, "exec", dont_inherit=True)
     except OverBudgetError as error:
         hint = "Split it into smaller snippets; put data into a file in /work."
-        found.add(error.rule, f"{error.rule.replace('-', ' ')} for policy {rules.policy}", node=error.node, hint=hint)
+        found.add(
+            error.rule,
+            f"{error.rule.replace('-', ' ')} for policy {rules.policy}",
+            node=error.node,
+            hint=hint,
+        )
     except SyntaxError as error:
         _report_syntax(error, found, in_bytes=True)
     except _GIVES_UP as error:
@@ -88,7 +93,14 @@ def _check_identifiers(source: str, action: str, found: Findings) -> None:
                 read_as = clip(unicodedata.normalize("NFKC", token.string))
                 span = (token.start[0], token.start[1] + 1, token.end[0], token.end[1] + 1)
                 message = f"Python reads this name as {read_as!r}"
-                found.add("identifier-changes", message, span=span, hint=f"Write {read_as}.", symbol=read_as, action=action)
+                found.add(
+                    "identifier-changes",
+                    message,
+                    span=span,
+                    hint=f"Write {read_as}.",
+                    symbol=read_as,
+                    action=action,
+                )
     except (tokenize.TokenError, SyntaxError):
         # The pure-Python tokenizer disagrees with the parser: nothing it says is to be trusted.
         message = "names in this text cannot be told apart"
@@ -104,7 +116,9 @@ def _report_syntax(error: SyntaxError, found: Findings, *, in_bytes: bool) -> No
     if (end_line, end_column) < (line, column):
         end_line, end_column = line, column
     span = (max(line, 1), max(column, 1), max(end_line, 1), max(end_column, 1))
-    found.add("syntax-error", str(error.msg), span=span, hint="Correct the syntax.", symbol=type(error).__name__)
+    found.add(
+        "syntax-error", str(error.msg), span=span, hint="Correct the syntax.", symbol=type(error).__name__
+    )
 
 
 def _report_complex(error: BaseException, found: Findings) -> bool:

@@ -54,7 +54,7 @@ def _names_of(func: ast.expr, scope: Scope, rules: Rules) -> set[str]:
     if not isinstance(func, ast.Name):
         return set()
     tail = links[::-1]
-    paths = {".".join([path, *tail]) for path, _ in modules.paths_of(scope, func.id, rules)}
+    paths = {".".join([path.dotted, *tail]) for path in modules.paths_of(scope, func.id, rules)}
     return paths if tail else paths | {func.id}
 
 
@@ -62,7 +62,9 @@ def _check_use(use: Use, vetted: set[int], rules: Rules, found: Findings) -> Non
     name = use.name.id
     if name in rules.builtins_deny:
         message = f"builtin {name!r} is not allowed by policy {rules.policy}"
-        hint = "Use an import statement." if name == "__import__" else "Write the code out, or use plain data."
+        hint = (
+            "Use an import statement." if name == "__import__" else "Write the code out, or use plain data."
+        )
         found.add("builtin-not-allowed", message, node=use.name, hint=hint, symbol=name)
     node = use.attributes[-1] if use.attributes else use.name
     if id(node) in vetted:

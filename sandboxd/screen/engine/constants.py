@@ -62,7 +62,9 @@ def _check_repeat(node: ast.BinOp, budgets: dict[str, int], found: Findings) -> 
     for sequence, times in ((node.left, node.right), (node.right, node.left)):
         length, count = _length(sequence), fold(times)
         if length and count is not None and length * count > budgets["repeat"]:
-            _report("repeat-too-large", "a repetition", length * count, budgets["repeat"], node, found, "items")
+            _report(
+                "repeat-too-large", "a repetition", length * count, budgets["repeat"], node, found, "items"
+            )
 
 
 def _check_range(node: ast.expr, rules: Rules, found: Findings) -> None:
@@ -73,7 +75,11 @@ def _check_range(node: ast.expr, rules: Rules, found: Findings) -> None:
         return
     # Not len(): it fails above the machine's word.
     span = range(*(number or 0 for number in numbers))
-    count = max(0, (span.stop - span.start) // span.step) if span.step > 0 else (span.start - span.stop) // -span.step
+    count = (
+        max(0, (span.stop - span.start) // span.step)
+        if span.step > 0
+        else (span.start - span.stop) // -span.step
+    )
     if count > rules.budgets["range"]:
         _report("range-too-large", "a loop", count, rules.budgets["range"], node, found, "steps")
 

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     import ast
 
 MAX_FINDINGS = 50
-_MAX_COLLECTED = 1000  # beyond this a source is only made to be long
+# Of each severity; a source with more is only made to be long. Counted apart, so that warnings cannot crowd out an error.
+_MAX_COLLECTED = 500
 _MAX_TEXT = 300
 _MAX_SYMBOL = 100
 _LINE_ENDS = re.compile(r"\r\n|\r|\n")  # what the tokenizer splits on; str.splitlines splits on more
@@ -33,6 +34,7 @@ class Findings:
         self._source = source
         self._lines: list[str] | None = None
         self._found: dict[tuple[Any, ...], dict[str, Any]] = {}
+        self._counts = dict.fromkeys(_ORDER, 0)
         self.overflow = False
 
     def __len__(self) -> int:
@@ -56,13 +58,15 @@ class Findings:
         key = (rule, line, column, symbol)
         if key in self._found:
             return
-        if len(self._found) >= _MAX_COLLECTED:
+        severity = SEVERITIES[action]
+        self._counts[severity] += 1
+        if self._counts[severity] > _MAX_COLLECTED:
             self.overflow = True
             return
         self._found[key] = {
             "rule": rule,
             "rule_id": RULES[rule].rule_id,
-            "severity": SEVERITIES[action],
+            "severity": severity,
             "message": clip(message, _MAX_TEXT),
             "hint": clip(hint, _MAX_TEXT),
             "symbol": clip(symbol),
@@ -91,5 +95,7 @@ class Findings:
 
     def worst(self) -> tuple[list[dict[str, Any]], bool]:
         """Return at most MAX_FINDINGS, worst first and then in the order of the text, and whether more exist."""
-        ordered = sorted(self._found.values(), key=lambda one: (_ORDER[one["severity"]], one["line"], one["column"]))
+        ordered = sorted(
+            self._found.values(), key=lambda one: (_ORDER[one["severity"]], one["line"], one["column"])
+        )
         return ordered[:MAX_FINDINGS], self.overflow or len(ordered) > MAX_FINDINGS

@@ -10,7 +10,9 @@ from __future__ import annotations
 import ast
 from typing import Any, NamedTuple
 
-_LEAVES = frozenset({"id", "attr", "ctx", "name", "arg", "asname", "module", "level", "kind", "type_comment", "conversion"})
+_LEAVES = frozenset(
+    {"id", "attr", "ctx", "name", "arg", "asname", "module", "level", "kind", "type_comment", "conversion"}
+)
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
@@ -121,7 +123,9 @@ class Inventory:
         self.kinds: dict[type[ast.AST], ast.AST] = {}  # first node of each kind
         self.uses: list[Use] = []
         self.binders: list[Binder] = []
-        self.attributes: list[tuple[ast.Attribute, str]] = []  # with the attribute that is taken of it, if any
+        self.attributes: list[
+            tuple[ast.Attribute, str]
+        ] = []  # with the attribute that is taken of it, if any
         self.templates: list[tuple[ast.Attribute, Scope]] = []  # x.format, x.format_map
         self.calls: list[tuple[ast.Call, Scope]] = []
         self.classes: list[tuple[ast.ClassDef, Scope]] = []

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import sys
+from typing import NamedTuple
 
 from .findings import Findings, clip
 from .inventory import Inventory, Scope, Use
@@ -23,9 +24,13 @@ _STDLIB = frozenset(getattr(sys, "stdlib_module_names", ()))
 _NETWORK = "There is no network here; work with files in /work."
 _PROGRAMS = "Programs cannot be started here; do it in Python."
 _HINTS = {
-    **dict.fromkeys(("requests", "httpx", "aiohttp", "socket", "urllib3", "http", "ftplib", "smtplib", "ssl"), _NETWORK),
+    **dict.fromkeys(
+        ("requests", "httpx", "aiohttp", "socket", "urllib3", "http", "ftplib", "smtplib", "ssl"), _NETWORK
+    ),
     **dict.fromkeys(("urllib", "urllib.request", "websockets", "selenium", "boto3", "telnetlib"), _NETWORK),
-    **dict.fromkeys(("subprocess", "pty", "os.system", "os.popen", "os.exec", "os.fork", "os.spawnl", "sh"), _PROGRAMS),
+    **dict.fromkeys(
+        ("subprocess", "pty", "os.system", "os.popen", "os.exec", "os.fork", "os.spawnl", "sh"), _PROGRAMS
+    ),
     **dict.fromkeys(("pickle", "marshal", "shelve", "dill", "joblib", "cloudpickle"), "Use json or csv."),
     "importlib": "Use an import statement.",
     "pip": "Nothing can be installed here.",
@@ -34,6 +39,17 @@ _HINTS = {
     "string.Formatter": "Use an f-string.",
     "dataclasses.make_dataclass": "Write the class out.",
 }
+
+
+class Path(NamedTuple):
+    """What a name may stand for: a dotted path, and how that is known.
+
+    `kind` is "module" (an import statement says so), "member" (`from m import x`), or "guess": the name of an allowed
+    module, bound nowhere in this text, so it may be that module or a variable of an earlier snippet.
+    """
+
+    dotted: str
+    kind: str
 
 
 def check(inventory: Inventory, rules: Rules, found: Findings) -> None:
@@ -45,20 +61,19 @@ def check(inventory: Inventory, rules: Rules, found: Findings) -> None:
         else:
             _check_import_from(node, rules, found)
     for use in inventory.uses:
-        for path, is_module in paths_of(use.scope, use.name.id, rules):
-            _check_use(use, path, is_module, rules, found)
+        for path in paths_of(use.scope, use.name.id, rules):
+            _check_use(use, path, rules, found)
     _check_writes(inventory, rules, found)
 
 
-def paths_of(scope: Scope, name: str, rules: Rules) -> list[tuple[str, bool]]:
-    """Return the dotted paths that a name may stand for, and whether each is surely a module."""
+def paths_of(scope: Scope, name: str, rules: Rules) -> list[Path]:
+    """Return what a name may stand for, as far as modules go."""
     binding = scope.resolve(name)
     if binding is not None:
-        return binding.modules
-    modules = rules.modules
-    if modules.module_allowed(name):
-        return [(name, False)]  # may as well be a variable of an earlier snippet
-    return [(name, True)] if modules.leads_to_members(name) else []
+        return [Path(dotted, "module" if surely else "member") for dotted, surely in binding.modules]
+    if rules.modules.module_allowed(name):
+        return [Path(name, "guess")]
+    return [Path(name, "module")] if rules.modules.leads_to_members(name) else []
 
 
 def _check_import(alias: ast.alias, rules: Rules, found: Findings) -> None:
@@ -93,20 +108,26 @@ def _check_import_from(node: ast.ImportFrom, rules: Rules, found: Findings) -> N
             _check_member(module, [alias.name], alias, rules, found, module=True)
 
 
-def _check_use(use: Use, path: str, is_module: bool, rules: Rules, found: Findings) -> None:
-    node = use.attributes[-1] if use.attributes else use.name
+def _check_use(use: Use, path: Path, rules: Rules, found: Findings) -> None:
+    if not _import_was_allowed(path, rules):
+        return  # the import statement has its finding; its uses would only repeat it
     names = [link.attr for link in use.attributes]
-    full = ".".join([path, *names])
-    surely = (is_module and not names) or rules.modules.is_module(full)
-    if surely and not (path != full and rules.modules.member_allowed(full) and not rules.modules.is_module(full)):
-        _refuse_value(use, full, rules, found, surely=is_module or bool(names))
+    full = ".".join([path.dotted, *names])
+    if path.kind == "module" and not names:
+        _refuse_value(use, full, found)
+    elif rules.modules.is_module(full):
+        if path.kind != "guess" or names:
+            _refuse_value(use, full, found)
     elif names:
-        _check_member(path, names, node, rules, found, module=is_module or rules.modules.is_module(path))
+        _check_member(path.dotted, names, use.attributes[-1], rules, found, module=path.kind != "member")
 
 
-def _refuse_value(use: Use, path: str, rules: Rules, found: Findings, *, surely: bool) -> None:
-    if not surely and rules.modules.module_allowed(path):
-        return
+def _import_was_allowed(path: Path, rules: Rules) -> bool:
+    module = path.dotted.rpartition(".")[0] if path.kind == "member" else path.dotted
+    return rules.modules.module_allowed(module) or rules.modules.leads_to_members(module)
+
+
+def _refuse_value(use: Use, path: str, found: Findings) -> None:
     message = f"module {clip(path)!r} cannot be passed around as a value"
     hint = f"Use it as {clip(path)}.name; for another name write 'import … as …'; or rename your variable."
     found.add("module-as-value", message, node=use.name, hint=hint, symbol=path)
@@ -119,12 +140,13 @@ def _check_member(
     parent = path
     for position, name in enumerate(names):
         full = f"{parent}.{name}"
-        if not rules.modules.is_listed(full) and _is_borrowed(parent, name, module=module and not position, rules=rules):
+        here = rules.modules.is_module(parent) or (module and not position)
+        if not rules.modules.is_listed(full) and _is_borrowed(parent, name, module=here):
             message = f"{clip(full)!r} is a module that {clip(parent)!r} uses for itself"
             hint = f"Import {clip(name)} itself, where the policy allows it."
             found.add("borrowed-module", message, node=node, hint=hint, symbol=full)
             return
-        if name.startswith("_") and not name.endswith("__") and (module or position):
+        if module and name.startswith("_") and not name.endswith("__"):
             message = f"{clip(full)!r} is private to its module"
             found.add("private-member", message, node=node, hint="Use its public interface.", symbol=full)
             return
@@ -133,10 +155,10 @@ def _check_member(
         _refuse_member(parent, node, rules, found)
 
 
-def _is_borrowed(parent: str, name: str, *, module: bool, rules: Rules) -> bool:
+def _is_borrowed(parent: str, name: str, *, module: bool) -> bool:
     if name in _POWERFUL:
         return True
-    if not module and not rules.modules.is_module(parent):
+    if not module:
         return False
     root, last = parent.partition(".")[0], parent.rpartition(".")[2]
     return root in _STDLIB and name in _STDLIB and name != last
@@ -147,9 +169,9 @@ def _check_writes(inventory: Inventory, rules: Rules, found: Findings) -> None:
     for use in inventory.uses:
         if len(use.attributes) != 1 or isinstance(use.attributes[0].ctx, ast.Load):
             continue
-        for path, is_module in paths_of(use.scope, use.name.id, rules):
-            if is_module:
-                full = f"{path}.{use.attributes[0].attr}"
+        for path in paths_of(use.scope, use.name.id, rules):
+            if path.kind == "module":
+                full = f"{path.dotted}.{use.attributes[0].attr}"
                 message = f"assigning to {clip(full)!r} changes the module"
                 hint = "Use a variable of your own."
                 found.add("module-changed", message, node=use.attributes[0], hint=hint, symbol=full)
@@ -176,7 +198,11 @@ def _hint(path: str, rules: Rules) -> str:
     prefix = path
     while prefix:
         if prefix in rules.elsewhere:
-            missing = "" if prefix.partition(".")[0] in _STDLIB else f"{prefix} is not in environment {rules.environment}; "
+            missing = (
+                ""
+                if prefix.partition(".")[0] in _STDLIB
+                else f"{prefix} is not in environment {rules.environment}; "
+            )
             return f"{missing}use policy {rules.elsewhere[prefix]}."
         if prefix in _HINTS:
             return _HINTS[prefix]

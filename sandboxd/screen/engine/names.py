@@ -22,7 +22,6 @@ RESERVED = frozenset(
         "_inplacevar_",
         "_apply_",
         "_print_",
-        "_print",
         "_getaiter_",
     }
 )
@@ -64,16 +63,24 @@ def report_attribute(rule: str, name: str, node: ast.AST, found: Findings) -> No
 def _check_reads(inventory: Inventory, rules: Rules, found: Findings) -> None:
     for use in inventory.uses:
         name = use.name.id
-        if name.endswith("__") and name not in _READABLE and not _own_dunder(name, use.scope.resolve(name), rules):
+        if (
+            name.endswith("__")
+            and name not in _READABLE
+            and not _own_dunder(name, use.scope.resolve(name), rules)
+        ):
             message = f"name {clip(name)!r} is not allowed"
-            found.add("reserved-name", message, node=use.name, hint=_HINTS.get(name, _DEFAULT_HINT), symbol=name)
+            found.add(
+                "reserved-name", message, node=use.name, hint=_HINTS.get(name, _DEFAULT_HINT), symbol=name
+            )
         if name in RESERVED:
             _report_reserved(name, use.name, found)
         if use.attributes and use.attributes[0].attr == "obj":
             binding = use.scope.resolve(name)
             if binding is not None and binding.exception:
                 message = "an exception's 'obj' is not allowed"
-                found.add("exception-object", message, node=use.attributes[0], hint="Use str(error).", symbol="obj")
+                found.add(
+                    "exception-object", message, node=use.attributes[0], hint="Use str(error).", symbol="obj"
+                )
 
 
 def _own_dunder(name: str, binding: object, rules: Rules) -> bool:
@@ -88,7 +95,9 @@ def _check_binder(binder: Binder, rules: Rules, found: Findings) -> None:
     elif name in rules.builtins_deny:
         # Also as a name of one's own: whether it then means the builtin cannot be told from the text alone.
         if not isinstance(node, ast.keyword):
-            message = f"{name!r} cannot be used as a name here: it is a builtin that policy {rules.policy} denies"
+            message = (
+                f"{name!r} cannot be used as a name here: it is a builtin that policy {rules.policy} denies"
+            )
             found.add("builtin-not-allowed", message, node=node, hint="Choose another name.", symbol=name)
     elif name.endswith("__") and rules.attribute_verdict(name):
         what = "method" if binder.method and not isinstance(node, ast.Name) else "name"
@@ -109,4 +118,6 @@ def _check_pattern(pattern: ast.AST, rules: Rules, found: Findings) -> None:
             report_attribute(rule, name, pattern, found)
         elif name == "obj":
             message = "a pattern on 'obj' is not allowed"
-            found.add("exception-object", message, node=pattern, hint="Match on something else.", symbol="obj")
+            found.add(
+                "exception-object", message, node=pattern, hint="Match on something else.", symbol="obj"
+            )

@@ -66,7 +66,9 @@ def _check_lines(source: str, max_bytes: int, found: Findings) -> None:
             return
 
 
-def _characters(source: str, pattern: re.Pattern[str], rule: str, what: str, action: str, found: Findings) -> None:
+def _characters(
+    source: str, pattern: re.Pattern[str], rule: str, what: str, action: str, found: Findings
+) -> None:
     for count, match in enumerate(pattern.finditer(source)):
         if count == _MAX_EACH:
             return

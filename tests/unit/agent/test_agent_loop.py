@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from sandboxd_client._async.agent import AsyncCodeAgent
@@ -24,6 +24,9 @@ from sandboxd_client.errors import InDoubtError, SandboxError
 from sandboxd_client.models import ModelReply, TokenUsage, ToolCall
 from sandboxd_client.results import FinalAnswer, Outcome
 from tiny_sandbox import REFUSED, TinySandbox, denied, ended
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PNG = b"\x89PNG\r\n\x1a\n-not-really"
 
@@ -152,12 +155,14 @@ async def test_files_are_uploaded_and_listed(tmp_path: Path):
 
 @pytest.mark.parametrize("names", [["a.txt", "a.txt"], ["../a.txt"], [""], [".."]])
 async def test_bad_file_names_are_refused_before_anything_runs(names):
-    with pytest.raises(ValueError, match="name|called"):
+    with pytest.raises(ValueError, match=r"name|called"):
         await run([block("1")], files=[InputFile(name, b"") for name in names])
 
 
 async def test_figures_and_new_files_come_back_as_artifacts():
-    code = f"show({PNG!r})\nput('table.csv', b'a')\nput('.hidden', b'a')\nput('big.bin', bytes(17 * 1024 ** 2))"
+    code = (
+        f"show({PNG!r})\nput('table.csv', b'a')\nput('.hidden', b'a')\nput('big.bin', bytes(17 * 1024 ** 2))"
+    )
     given = InputFile("given.txt", b"unchanged")
     result, _, _ = await run([block(code), block("final_answer(1)")], files=[given])
     found = {artifact.name: artifact for artifact in result.artifacts}

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from sandboxd_client._async.agent import AsyncCodeAgent
@@ -10,6 +11,9 @@ from sandboxd_client._async.scripted_model import AsyncScriptedModel
 from sandboxd_client.agent.result import AgentOutcome, AgentResult, Artifact
 from sandboxd_client.models import TokenUsage
 from tiny_sandbox import TinySandbox, denied
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def result_with(answer=None, artifacts=()) -> AgentResult:
@@ -29,11 +33,16 @@ def result_with(answer=None, artifacts=()) -> AgentResult:
 
 async def test_a_saved_run_holds_what_a_reviewer_needs(tmp_path: Path):
     sandbox = TinySandbox({"import os": denied("os may not be imported.", "", 1, 8)})
-    replies = ["no code", "```python\nimport os\n```", "```python\nput('a.txt', b'x')\nfinal_answer([1])\n```"]
+    replies = [
+        "no code",
+        "```python\nimport os\n```",
+        "```python\nput('a.txt', b'x')\nfinal_answer([1])\n```",
+    ]
     result = await AsyncCodeAgent(AsyncScriptedModel(replies), sandbox).run("Do it.")
     path = tmp_path / "run.json"
     result.save(path)
     saved = json.loads(path.read_text())
+    assert os.listdir(tmp_path) == ["run.json"]  # noqa: PTH208 (no temporary is left)
     assert saved["format"] == "sandboxd.run/v1"
     assert saved["policy"] == {"name": "tiny", "digest": "d" * 64}
     assert saved["outcome"] == "answered"
@@ -47,7 +56,6 @@ async def test_a_saved_run_holds_what_a_reviewer_needs(tmp_path: Path):
     assert third["code"] == "put('a.txt', b'x')\nfinal_answer([1])"
     assert saved["artifacts"][0]["sha256"].startswith("2d711642")
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert [entry.name for entry in tmp_path.iterdir()] == ["run.json"]
 
 
 def test_an_answer_outside_of_json_is_kept_as_text(tmp_path: Path):

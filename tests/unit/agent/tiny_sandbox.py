@@ -1,4 +1,4 @@
-"""A sandbox without a boundary, for the loop's logic alone: the snippets are the tests' own. The real one has tests of its own."""
+"""A sandbox without a boundary, for the loop's logic alone: it runs nothing but the tests' own snippets."""
 
 from __future__ import annotations
 
@@ -56,10 +56,11 @@ class TinyFiles:
         self.times[path] = float(next(self.clock))
         return self._info(path)
 
-    async def read(self, path: str) -> bytes:
+    async def read(self, path: str, *, format: str = "text") -> bytes:  # noqa: A002
+        assert format == "bytes"
         return self.content[path]
 
-    async def list(self, path: str = "") -> list[FileInfo]:
+    async def list(self, path: str = ".") -> list[FileInfo]:
         if self.gone:
             raise SandboxError("SESSION_LOST", "The session is gone.")
         return [self._info(name) for name in self.content]
@@ -84,7 +85,7 @@ class TinySandbox:
     async def policy_info(self) -> PolicyInfo:
         return self.policy
 
-    async def run_code(self, code: str, *, timeout: float | None = None) -> Execution:
+    async def run_code(self, code: str, *, timeout: float | None = None) -> Execution:  # noqa: ASYNC109
         self.ran.append(code)
         self.timeouts.append(timeout)
         for word, told in self._scripted.items():
@@ -107,7 +108,7 @@ class TinySandbox:
                 if last is not None:
                     value = eval(compile(ast.Expression(last.value), "<cell>", "eval"), self._names)
                     text = None if value is None else repr(value)
-        except Exception as caught:
+        except Exception as caught:  # noqa: BLE001
             error = ExecutionError(type(caught).__name__, str(caught), traceback.format_exc(limit=-1))
         return Execution(
             f"execution-{len(self.ran)}",

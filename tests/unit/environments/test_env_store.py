@@ -2,16 +2,13 @@ from __future__ import annotations
 
 import fcntl
 import os
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from sandboxd.environments import load_environments, remove_environment
 from sandboxd.environments.store import environment_names, publish, staging, sweep
 from sandboxd.errors import Code, SandboxdError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def test_a_stage_that_is_not_published_leaves_nothing(tmp_path: Path) -> None:
@@ -45,7 +42,10 @@ def test_publishing_never_replaces(tmp_path: Path) -> None:
 
 def test_a_second_stage_of_one_name_is_refused_and_another_name_is_not(tmp_path: Path) -> None:
     with staging(tmp_path, "mine"), staging(tmp_path, "other"):
-        with pytest.raises(SandboxdError, match="Another process is creating") as caught, staging(tmp_path, "mine"):
+        with (
+            pytest.raises(SandboxdError, match="Another process is creating") as caught,
+            staging(tmp_path, "mine"),
+        ):
             pass
         assert caught.value.code == Code.ENVIRONMENT_FAILED
         assert (tmp_path / ".creating-mine").is_dir()
@@ -60,7 +60,12 @@ def test_a_sweep_takes_what_nobody_owns_and_leaves_the_rest(tmp_path: Path) -> N
     fcntl.flock(owner, fcntl.LOCK_EX)
     sweep(tmp_path)
     os.close(owner)
-    assert {path.name for path in tmp_path.iterdir()} == {".creating-live", ".creating-link", "kept", ".hidden"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        ".creating-live",
+        ".creating-link",
+        "kept",
+        ".hidden",
+    }
     assert (outside / "inner").is_dir()
 
 
@@ -71,7 +76,7 @@ def test_base_is_there_without_a_directory(tmp_path: Path) -> None:
     assert base.site_packages is None
     assert base.packages == ()
     assert os.path.realpath(base.python) == base.python
-    assert all(os.path.isdir(path) for path in base.stdlib)
+    assert all(Path(path).is_dir() for path in base.stdlib)
 
 
 def test_a_broken_environment_is_named_and_can_be_removed(tmp_path: Path) -> None:
