@@ -72,7 +72,12 @@ class Guest:
     """A guest process and the daemon's ends of its channels."""
 
     def __init__(
-        self, python: str = sys.executable, *, preload: tuple[str, ...] = (), site: bool = True, **settings: Any
+        self,
+        python: str = sys.executable,
+        *,
+        preload: tuple[str, ...] = (),
+        site: bool = True,
+        **settings: Any,
     ) -> None:
         self.workdir = tempfile.mkdtemp(prefix="guest-")
         raw = {
@@ -89,7 +94,20 @@ class Guest:
         self.control, theirs = socket.socketpair()
         self.control.settimeout(60)
         self._process = subprocess.Popen(
-            [python, "-I", "-S", "-B", "-X", "utf8", "-c", _BOOT, str(theirs.fileno()), str(ROOT), packages, json.dumps(raw)],
+            [
+                python,
+                "-I",
+                "-S",
+                "-B",
+                "-X",
+                "utf8",
+                "-c",
+                _BOOT,
+                str(theirs.fileno()),
+                str(ROOT),
+                packages,
+                json.dumps(raw),
+            ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -220,5 +238,8 @@ def site_packages(python: str) -> str:
     """Where an interpreter's packages are."""
     return subprocess.run(
         [python, "-c", 'import sysconfig; print(sysconfig.get_paths()["purelib"])'],
-        capture_output=True, text=True, check=True, timeout=30,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=30,
     ).stdout.strip()

@@ -78,6 +78,8 @@ def _module(command: str) -> Any:
 
 
 def _tell(error: Exception) -> int:
+    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]  # a task group wraps even a single failure
     code = getattr(error, "code", None)
     message = getattr(error, "message", None)
     if isinstance(code, str) and isinstance(message, str):

@@ -71,18 +71,18 @@ class GuestLink:
         self,
         execution_id: str,
         code: str,
+        *,
+        name: str,
         on_output: Callable[[str, bytes], None],
         on_display: Callable[[Display], None],
     ) -> asyncio.Future[Claim | None]:
-        """Send a cell; the future yields the guest's claim, or None once `abandon` was called."""
+        """Send a cell that tracebacks call `name`; the future yields the guest's claim, None after `abandon`."""
         self._running = execution_id
         self._on_output, self._on_display = on_output, on_display
         self._display_left = MAX_DISPLAY_BYTES
         self._finished = self._loop.create_future()
         self._give_held()
-        body = json.dumps(
-            {"op": "run", "id": execution_id, "code": code, "filename": f"<{execution_id}>"}
-        ).encode()
+        body = json.dumps({"op": "run", "id": execution_id, "code": code, "filename": f"<{name}>"}).encode()
         self._write(_LENGTH.pack(len(body)) + body)
         return self._finished
 

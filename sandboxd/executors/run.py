@@ -35,7 +35,13 @@ class Run:
     async def go(self, job: Job) -> Result:
         """Start the clocks, send the cell, wait for its end."""
         self._link.tell(protocol.Begin(self._box, self._number, job.deadline_seconds))
-        claim = await self._guest.run(job.execution_id, job.code, self._gate.feed, self._show)
+        claim = await self._guest.run(
+            job.execution_id,
+            job.code,
+            name=f"snippet-{self._number}",
+            on_output=self._gate.feed,
+            on_display=self._show,
+        )
         if claim is not None:
             self._guest.drain()
             self._guest.rest()

@@ -62,10 +62,10 @@ def rich(value: Any) -> Bundle:
     bundle.data.pop(TEXT, None)
     for method, mime in _METHODS:
         if mime not in bundle.data:
-            _add(bundle, mime, _call(value, method))
+            _attempt(_add, bundle, mime, _call(value, method))
     if tables.is_table(value):
-        _add(bundle, "text/html", _attempt(tables.html, value))
-        _add(bundle, tables.MIME, _attempt(tables.columns, value))
+        _attempt(_add, bundle, "text/html", _attempt(tables.html, value))
+        _attempt(_add, bundle, tables.MIME, _attempt(tables.columns, value))
     return bundle
 
 

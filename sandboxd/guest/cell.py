@@ -14,7 +14,7 @@ import io
 import linecache
 import sys
 from types import CodeType, ModuleType
-from typing import TYPE_CHECKING, Any, Dict, Optional
+from typing import TYPE_CHECKING, Any, Dict, List, Optional
 
 if TYPE_CHECKING:
     from sandboxd.guest.coroutines import CellLoop
@@ -84,10 +84,23 @@ class Interpreter:
         self.sources.add(filename, code)
         tree = _compile(code, filename, "exec", _PARSE | self._flags, True, -1)
         last = self._split(tree, code)
-        if tree.body or last is None:
-            value = self._execute(self._code(tree, filename, "exec"))
+        parts = [self._code(tree, filename, "exec")] if tree.body else []
         if last is not None:
-            value = self._execute(self._code(last, filename, "eval"))
+            parts.append(self._code(last, filename, "eval"))
+        if any([part.co_flags & _COROUTINE for part in parts]):
+            return self._loop.run(self._run_async(parts))
+        value = None
+        for part in parts:
+            value = _eval(part, self.names)
+        return value
+
+    async def _run_async(self, parts: List[CodeType]) -> Any:
+        """Run all of a cell inside the loop: `task = create_task(…)` needs it as much as `await task`."""
+        value = None
+        for part in parts:
+            value = _eval(part, self.names)
+            if part.co_flags & _COROUTINE:
+                value = await value
         return value
 
     @staticmethod
@@ -105,12 +118,6 @@ class Interpreter:
         code: CodeType = _compile(tree, filename, mode, _AWAIT | self._flags, True, -1)  # type: ignore[call-overload]
         self._flags |= code.co_flags & _ANNOTATIONS
         return code
-
-    def _execute(self, code: CodeType) -> Any:
-        value = _eval(code, self.names)
-        if code.co_flags & _COROUTINE:
-            return self._loop.run(value)
-        return value
 
 
 def _ends_statement(code: str, last: ast.Expr) -> bool:

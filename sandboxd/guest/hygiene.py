@@ -76,7 +76,7 @@ def _reseed() -> None:
     if "ssl" in sys.modules:
         sys.modules["ssl"].RAND_add(os.urandom(32), 0.0)
     if "tempfile" in sys.modules:
-        sys.modules["tempfile"]._name_sequence = None  # noqa: SLF001  # type: ignore[attr-defined]
+        sys.modules["tempfile"]._name_sequence = None  # type: ignore[attr-defined]  # noqa: SLF001
     if "multiprocessing.process" in sys.modules:
         sys.modules["multiprocessing.process"].current_process().authkey = os.urandom(32)
 

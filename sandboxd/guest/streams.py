@@ -20,98 +20,125 @@ _STDIN, _STDOUT, _STDERR = 0, 1, 2
 _fstat, _dup2 = os.fstat, os.dup2
 
 
-class _Stream:
-    """One output stream: its text layer, and a spare descriptor to restore it from."""
+class _Descriptor:
+    """A standard descriptor, and a spare copy to restore it from."""
 
-    __slots__ = ("_fd", "_identity", "_name", "_spare", "text")
+    __slots__ = ("_identity", "_spare", "number")
 
-    def __init__(self, fd: int, name: str) -> None:
-        self._fd, self._name = fd, name
+    def __init__(self, number: int) -> None:
+        self.number = number
         self._identity = self._identify()
-        self._spare = _spare_of(fd)
+        self._spare = self._copy()
+
+    def restore(self) -> None:
+        """Undo what a cell did to the descriptor itself."""
+        if self._spare is None or self._identify() == self._identity:
+            return
+        try:
+            _dup2(self._spare, self.number)
+        except OSError:
+            self._spare = None
+
+    def raw(self, mode: str, name: str) -> io.FileIO:
+        """Open the descriptor; what is closed for good is replaced by nothing."""
+        # closefd: a cell that closes the stream must not close the descriptor under its successor.
+        raw = (
+            io.FileIO(os.devnull, mode)
+            if self._identify() is None
+            else io.FileIO(self.number, mode, closefd=False)
+        )
+        raw.name = name
+        return raw
+
+    def _identify(self) -> Optional[Tuple[int, int]]:
+        try:
+            status = _fstat(self.number)
+        except OSError:
+            return None
+        return status.st_dev, status.st_ino
+
+    def _copy(self) -> Optional[int]:
+        try:
+            return fcntl.fcntl(self.number, fcntl.F_DUPFD_CLOEXEC, _SPARE_FLOOR)
+        except OSError:  # RLIMIT_NOFILE is lower, or the stream is closed: nothing to restore from
+            return None
+
+
+class _Output:
+    """One output stream and its text layer."""
+
+    __slots__ = ("_descriptor", "_name", "text")
+
+    def __init__(self, number: int, name: str) -> None:
+        self._descriptor, self._name = _Descriptor(number), name
         self.text = self._open()
 
     def settle(self) -> None:
         """Flush, and mend what the cell broke."""
-        if self._spare is not None and self._identify() != self._identity:
-            try:
-                _dup2(self._spare, self._fd)
-            except OSError:
-                self._spare = None
+        self._descriptor.restore()
         try:
             self.text.flush()
         except (OSError, ValueError, RuntimeError):  # closed, detached, or nobody reads
             self.text = self._open()
 
-    def _identify(self) -> Optional[Tuple[int, int]]:
-        try:
-            status = _fstat(self._fd)
-        except OSError:
-            return None
-        return status.st_dev, status.st_ino
+    def _open(self) -> io.TextIOWrapper:
+        raw = io.BufferedWriter(self._descriptor.raw("w", self._name))
+        return io.TextIOWrapper(
+            raw, encoding="utf-8", errors="backslashreplace", newline="\n", line_buffering=True
+        )
+
+
+class _Input:
+    """stdin: empty, as nobody types here."""
+
+    __slots__ = ("_descriptor", "text")
+
+    def __init__(self) -> None:
+        self._descriptor = _Descriptor(_STDIN)
+        self.text = self._open()
+
+    def settle(self) -> None:
+        """Mend what the cell broke."""
+        self._descriptor.restore()
+        if self.text.closed:
+            self.text = self._open()
 
     def _open(self) -> io.TextIOWrapper:
-        # closefd: a cell that closes the stream must not close the descriptor under its successor.
-        raw = io.FileIO(self._fd, "w", closefd=False) if self._identify() else _null()
-        raw.name = self._name
-        return io.TextIOWrapper(
-            io.BufferedWriter(raw),
-            encoding="utf-8",
-            errors="backslashreplace",
-            newline="\n",
-            line_buffering=True,
-        )
+        raw = io.BufferedReader(self._descriptor.raw("r", "<stdin>"))
+        return io.TextIOWrapper(raw, encoding="utf-8", errors="replace")
 
 
 class Streams:
     """The three standard streams of the session."""
 
-    __slots__ = ("_gate", "_in", "_stderr", "_stdout")
+    __slots__ = ("_gate", "_stderr", "_stdin", "_stdout")
 
     def __init__(self, gate: Gate) -> None:
         self._gate = gate
-        self._stdout, self._stderr = _Stream(_STDOUT, "<stdout>"), _Stream(_STDERR, "<stderr>")
-        self._in = _open_stdin()
+        self._stdin = _Input()
+        self._stdout, self._stderr = _Output(_STDOUT, "<stdout>"), _Output(_STDERR, "<stderr>")
         self._put_back()
 
     def settle(self) -> None:
         """Flush all output of a cell, and give the next one streams that work. Never raises."""
-        for replaced in (sys.stdout, sys.stderr):
-            if replaced is not self._stdout.text and replaced is not self._stderr.text:
-                self._gate.call(_flush, replaced)
-        replaced = None
+        self._flush_replaced("stdout")
+        self._flush_replaced("stderr")
         self._put_back()  # before flushing: a wrapper that dies here still writes into our buffer
-        self._stdout.settle()
-        self._stderr.settle()
+        for stream in (self._stdin, self._stdout, self._stderr):
+            stream.settle()
         self._put_back()
 
+    def _flush_replaced(self, name: str) -> None:
+        """Flush what a cell put in a stream's place, as its own code."""
+        replaced = getattr(sys, name, None)
+        if replaced is not None and replaced is not self._stdout.text and replaced is not self._stderr.text:
+            self._gate.call(_flush, replaced)
+
     def _put_back(self) -> None:
-        if self._in.closed:
-            self._in = _open_stdin()
-        sys.stdin = sys.__stdin__ = self._in  # type: ignore[misc]
+        sys.stdin = sys.__stdin__ = self._stdin.text  # type: ignore[misc]
         sys.stdout = sys.__stdout__ = self._stdout.text  # type: ignore[misc]
         sys.stderr = sys.__stderr__ = self._stderr.text  # type: ignore[misc]
 
 
 def _flush(stream: Any) -> None:
     stream.flush()
-
-
-def _open_stdin() -> io.TextIOWrapper:
-    try:
-        raw = io.FileIO(_STDIN, "r", closefd=False)
-    except OSError:
-        raw = io.FileIO(os.devnull, "r")
-    raw.name = "<stdin>"
-    return io.TextIOWrapper(io.BufferedReader(raw), encoding="utf-8", errors="replace")
-
-
-def _spare_of(fd: int) -> Optional[int]:
-    try:
-        return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _SPARE_FLOOR)
-    except OSError:  # RLIMIT_NOFILE is lower, or the stream is closed: nothing to restore from
-        return None
-
-
-def _null() -> io.FileIO:
-    return io.FileIO(os.devnull, "w")

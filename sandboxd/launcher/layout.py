@@ -6,11 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from sandboxd.environments import Environment
+from sandboxd.errors import Code, SandboxdError
 
 # Where dynamic linkers and libraries live; on merged-/usr systems the first three are links.
 _LIBRARY_ROOTS = ("/lib", "/lib32", "/lib64")
 _MULTIARCH = ("/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64")
 _OPTIONAL = ("/usr/share/zoneinfo", "/etc/ld.so.cache")
+
+# What a box mounts itself: a bind below would be covered.
+HIDDEN = ("/work", "/tmp", "/dev", "/proc")  # noqa: S108
 
 _FILES = {
     "/etc/passwd": (
@@ -48,7 +52,19 @@ def layout(environment: Environment) -> dict[str, Any]:
     covers = _interpreter(environment, binds)
     if environment.site_packages:
         binds.add(environment.site_packages)
+    _check_places(environment, binds.pairs())
     return {"binds": binds.pairs(), "links": links, "covers": covers, "files": _FILES}
+
+
+def _check_places(environment: Environment, binds: list[list[str]]) -> None:
+    """Refuse what the box's own mounts would hide: modules there could be preloaded and then not read."""
+    for source, _ in binds:
+        if any(Path(place) in (Path(source), *Path(source).parents) for place in HIDDEN):
+            raise SandboxdError(
+                Code.ENVIRONMENT_FAILED,
+                f"Environment {environment.name!r} needs {source}, but a box has its own {', '.join(HIDDEN)}.",
+                remedy="Keep environments (setting environments_dir) and the interpreter elsewhere.",
+            )
 
 
 def _interpreter(environment: Environment, binds: _Binds) -> list[str]:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 INTENT = "execution_intent"
 OUTCOME = "execution_outcome"
-MAX_RECORDS = 200_000
+MAX_RECORDS = 100_000  # about 1.2 KiB each
 _EXECUTION_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _PRUNE_SECONDS = 1.0
 

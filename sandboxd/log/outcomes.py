@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import sys
 from typing import TYPE_CHECKING, Any
 
 from sandboxd.events import Evidence, Outcome, Result, Usage
@@ -43,10 +44,16 @@ def intent_fields(intent: Intent) -> dict[str, JsonValue]:
 
 def intent_of(record: Mapping[str, Any]) -> Intent:
     """Read an intent back. Raises KeyError, TypeError."""
-    intent = Intent(**{field.name: record[field.name] for field in dataclasses.fields(Intent)})
-    if type(intent.uid) is not int or not isinstance(intent.execution_id, str):
-        raise TypeError("an intent's members have other types")
-    return intent
+    if type(record["uid"]) is not int:
+        raise TypeError("a uid is a number")
+    return Intent(
+        execution_id=str(record["execution_id"]),
+        uid=record["uid"],
+        session=sys.intern(record["session"]),  # the index holds many intents of few sessions and policies
+        source_sha256=str(record["source_sha256"]),
+        policy=sys.intern(record["policy"]),
+        policy_digest=sys.intern(record["policy_digest"]),
+    )
 
 
 def outcome_fields(intent: Intent, started_at_seconds: float, result: Result) -> dict[str, JsonValue]:
@@ -80,7 +87,7 @@ def result_of(record: Mapping[str, Any]) -> Result:
         evidence=Evidence(source=str(evidence["source"]), code=str(evidence["code"])),
         usage=Usage(
             **{name: usage[name] for name in _USAGE_NAMES if name in usage},
-            sources=dict(record["usage_sources"]),
+            sources={sys.intern(name): sys.intern(by) for name, by in record["usage_sources"].items()},
         ),
         limits_hit=tuple(str(name) for name in record["limits_hit"]),
         stdout_dropped_bytes=int(record["stdout_dropped_bytes"]),

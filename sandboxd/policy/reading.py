@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from sandboxd.errors import Code, SandboxdError
 from sandboxd.policy.schema import PolicyFile
-from sandboxd.policy.strict_yaml import Document, Path, YamlProblem, load
+from sandboxd.policy.strict_yaml import Document, Path, YamlProblemError, load
 
 _SHOWN = 5
 
@@ -41,7 +41,7 @@ def read_source(origin: str, content: bytes) -> Source:
     """
     try:
         document = load(content)
-    except YamlProblem as problem:
+    except YamlProblemError as problem:
         raise invalid(origin, problem.line, problem.path, problem.message, problem.remedy) from None
     try:
         file = PolicyFile.model_validate(document.data)
@@ -64,8 +64,10 @@ def invalid(origin: str, line: int, path: Path, message: str, remedy: str) -> Sa
 def _refuse_contradictions(source: Source) -> None:
     screen = source.file.screen
     for section in ("imports", "builtins", "attributes"):
-        rules = getattr(screen, section, None)
-        for name in sorted(set(rules.allow) & set(rules.deny)) if rules else ():
+        rules: Any = getattr(screen, section, None)
+        if rules is None:
+            continue
+        for name in sorted(set(rules.allow) & set(rules.deny)):
             path = ("screen", section, "deny", rules.deny.index(name))
             raise source.problem(path, f"{name!r} is both allowed and denied here", "Keep one of them.")
 

@@ -133,7 +133,7 @@ def _merge(parent: Mapping[str, Any], child: Mapping[str, Any]) -> dict[str, Any
         if isinstance(value, Mapping):
             merged[key] = _merge(parent.get(key, {}), value)
         elif isinstance(value, list):
-            merged[key] = sorted({*parent.get(key, ()), *value})
+            merged[key] = sorted({*merged.get(key, ()), *value})
             _take_out(merged, _OPPOSITE.get(key), value)
         else:
             merged[key] = value

@@ -37,10 +37,10 @@ Path: TypeAlias = tuple[str | int, ...]
 
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,17})\Z")
 _PREFIX = "tag:yaml.org,2002:"
-_RESOLVER = Resolver()
+_RESOLVER: Any = Resolver()
 
 
-class YamlProblem(Exception):
+class YamlProblemError(Exception):
     """What a document must not contain, and where."""
 
     def __init__(self, line: int, path: Path, message: str, remedy: str = "") -> None:
@@ -69,21 +69,21 @@ def load(content: bytes) -> Document:
     """Build one document from UTF-8 bytes.
 
     Raises:
-        YamlProblem: it is no YAML, or uses a feature that hides what it means.
+        YamlProblemError: it is no YAML, or uses a feature that hides what it means.
     """
     if len(content) > MAX_BYTES:
-        raise YamlProblem(1, (), f"the file is larger than {MAX_BYTES} bytes", "Split it with extends.")
+        raise YamlProblemError(1, (), f"the file is larger than {MAX_BYTES} bytes", "Split it with extends.")
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
-        raise YamlProblem(line, (), "the file is not UTF-8", "Save it as UTF-8.") from None
+        raise YamlProblemError(line, (), "the file is not UTF-8", "Save it as UTF-8.") from None
     try:
         return _Builder(yaml.parse(text, Loader=yaml.SafeLoader)).document()
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or "unreadable"
-        raise YamlProblem(mark.line + 1 if mark else 1, (), f"not YAML: {problem}") from None
+        raise YamlProblemError(mark.line + 1 if mark else 1, (), f"not YAML: {problem}") from None
 
 
 class _Builder:
@@ -97,26 +97,26 @@ class _Builder:
         self._expect(StreamStartEvent)
         start = next(self._events)
         if isinstance(start, StreamEndEvent):
-            raise YamlProblem(1, (), "the file is empty")
+            raise YamlProblemError(1, (), "the file is empty")
         if isinstance(start, DocumentStartEvent) and (start.version or start.tags):
-            raise YamlProblem(
+            raise YamlProblemError(
                 _line(start), (), "directives (%YAML, %TAG) are not allowed", "Remove the line."
             )
         data = self._node(next(self._events), ())
         next(self._events)
         end = next(self._events)
         if not isinstance(end, StreamEndEvent):
-            raise YamlProblem(_line(end), (), "a second document", "Keep one document in a file.")
+            raise YamlProblemError(_line(end), (), "a second document", "Keep one document in a file.")
         return Document(data, self._lines)
 
     def _expect(self, kind: type[Event]) -> None:
         if not isinstance(next(self._events), kind):
-            raise YamlProblem(1, (), "not YAML: unexpected start")
+            raise YamlProblemError(1, (), "not YAML: unexpected start")
 
     def _node(self, event: Event, path: Path) -> Any:
         self._refuse_indirection(event, path)
         if len(path) > MAX_DEPTH:
-            raise YamlProblem(_line(event), path[:MAX_DEPTH], f"nested deeper than {MAX_DEPTH}")
+            raise YamlProblemError(_line(event), path[:MAX_DEPTH], f"nested deeper than {MAX_DEPTH}")
         if isinstance(event, MappingStartEvent):
             return self._mapping(path)
         if isinstance(event, SequenceStartEvent):
@@ -126,12 +126,18 @@ class _Builder:
 
     def _refuse_indirection(self, event: Event, path: Path) -> None:
         if isinstance(event, AliasEvent):
-            raise YamlProblem(_line(event), path, "aliases (*name) are not allowed", "Write the value out.")
+            raise YamlProblemError(
+                _line(event), path, "aliases (*name) are not allowed", "Write the value out."
+            )
         assert isinstance(event, NodeEvent)
         if event.anchor:
-            raise YamlProblem(_line(event), path, "anchors (&name) are not allowed", "Write the value out.")
+            raise YamlProblemError(
+                _line(event), path, "anchors (&name) are not allowed", "Write the value out."
+            )
         if getattr(event, "tag", None):
-            raise YamlProblem(_line(event), path, "tags (!name) are not allowed", "Write the plain value.")
+            raise YamlProblemError(
+                _line(event), path, "tags (!name) are not allowed", "Write the plain value."
+            )
 
     def _mapping(self, path: Path) -> dict[str, Any]:
         data: dict[str, Any] = {}
@@ -140,7 +146,7 @@ class _Builder:
             here = (*path, key)
             if key in data:
                 first = self._lines[here]
-                raise YamlProblem(
+                raise YamlProblemError(
                     _line(event), here, f"duplicate key (first in line {first})", "Keep one of them."
                 )
             self._lines[here] = _line(event)
@@ -150,12 +156,12 @@ class _Builder:
     def _key(self, event: Event, path: Path) -> str:
         self._refuse_indirection(event, path)
         if not isinstance(event, ScalarEvent):
-            raise YamlProblem(_line(event), path, "a key must be a plain word")
+            raise YamlProblemError(_line(event), path, "a key must be a plain word")
         if event.value == "<<" and event.style is None:
-            raise YamlProblem(_line(event), path, "merge keys (<<) are not allowed", "Use extends.")
+            raise YamlProblemError(_line(event), path, "merge keys (<<) are not allowed", "Use extends.")
         key = _scalar(event, path)
         if not isinstance(key, str):
-            raise YamlProblem(_line(event), path, f"a key must be a word, not {event.value[:40]!r}")
+            raise YamlProblemError(_line(event), path, f"a key must be a word, not {event.value[:40]!r}")
         return key
 
     def _sequence(self, path: Path) -> list[Any]:
@@ -168,7 +174,8 @@ class _Builder:
 
 
 def _line(event: Event) -> int:
-    return int(event.start_mark.line) + 1
+    mark = event.start_mark
+    return int(mark.line) + 1 if mark else 1
 
 
 def _scalar(event: ScalarEvent, path: Path) -> str | int | bool:
@@ -183,7 +190,9 @@ def _scalar(event: ScalarEvent, path: Path) -> str | int | bool:
         return text == "true"
     if kind == "int" and _INTEGER.match(text):
         return int(text)
-    raise YamlProblem(_line(event), path, _ambiguous(kind, text), _REMEDIES.get(kind, "Put it in quotes."))
+    raise YamlProblemError(
+        _line(event), path, _ambiguous(kind, text), _REMEDIES.get(kind, "Put it in quotes.")
+    )
 
 
 def _ambiguous(kind: str, text: str) -> str:

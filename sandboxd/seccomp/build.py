@@ -19,7 +19,8 @@ CLONE_NAMESPACES = 0x7E020000
 AF_UNIX = 1
 UNKNOWN_CALL = -1
 TERMINAL_IOCTLS = (
-    termios.TCGETS, termios.TIOCGWINSZ, termios.TIOCGPGRP, termios.FIONREAD, termios.FIONBIO, termios.FIOCLEX, termios.FIONCLEX,
+    termios.TCGETS, termios.TIOCGWINSZ, termios.TIOCGPGRP,
+    termios.FIONREAD, termios.FIONBIO, termios.FIOCLEX, termios.FIONCLEX,
 )  # fmt: skip
 # Names, child-death signal reads, timer slack, THP. Not 1 (parent-death signal), 4 (dumpable), 22 (seccomp).
 PRCTL_OPTIONS = (2, 3, 15, 16, 21, 23, 30, 38, 39, 40, 42, 0x53564D41)
@@ -100,7 +101,7 @@ class _Rules:
 
     def export(self) -> Filter:
         fd = os.memfd_create("bpf", os.MFD_CLOEXEC)
-        with open(fd, "w+b") as file:
+        with os.fdopen(fd, "w+b") as file:
             self._filter.export_bpf(file)
             file.seek(0)
             return Filter(file.read(), tuple(self._unknown))

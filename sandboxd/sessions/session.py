@@ -207,6 +207,11 @@ class Session:
                 self._feed.end("")
             self._renew()
 
+    def _refuse(self, error: SandboxdError) -> None:
+        """Tell that nothing was started; the id is free again, so a repeat is new work and no replay."""
+        self._emit(Refusal(error))
+        self._shown = None
+
     def _emit(self, event: RingEvent) -> None:
         assert self.flight is not None
         if self._shown is not self.flight.snippet:

@@ -212,7 +212,7 @@ class AsyncFlight:
                 return
             if session.listening():
                 heard = Deadline(GONE_SECONDS)
-            elif heard.passed():
+            elif heard.passed() or deadline.passed():
                 raise session.lost_error()
             if deadline.passed():
                 raise error

@@ -214,7 +214,7 @@ class Flight:
                 return
             if session.listening():
                 heard = Deadline(GONE_SECONDS)
-            elif heard.passed():
+            elif heard.passed() or deadline.passed():
                 raise session.lost_error()
             if deadline.passed():
                 raise error

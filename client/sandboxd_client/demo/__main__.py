@@ -94,11 +94,13 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _ensure_environment(view: View) -> None:
-    """Make the packages available to sandboxes of the private daemon; a daemon that was named has its own."""
+    """Make the packages available to sandboxes of the private daemon; a daemon that was named has its own.
+
+    They go where `sandboxd env` always puts them. Beside the project they would be out of reach of a sandbox as soon as
+    the project lies below /tmp, for a sandbox has a /tmp of its own.
+    """
     if os.environ.get("SANDBOXD_ADDRESS"):
         return
-    # Beside the project and not in the user's data: `make clean` removes it. The private daemon takes it from here.
-    os.environ.setdefault("SANDBOXD_ENVIRONMENTS_DIR", str(Path(".demo/environments").absolute()))
     view.say(f"Environment: {_ENVIRONMENT} (made once, which takes about a minute)")
     command = [sys.executable, "-m", "sandboxd", "env", "create", _ENVIRONMENT, "--if-missing"]
     if subprocess.run(command, check=False).returncode:

@@ -84,7 +84,7 @@ def _imported(inventory: Inventory) -> list[str]:
 
 
 def _check_identifiers(source: str, action: str, found: Findings) -> None:
-    """Refuse names that Python reads as other ones: a reader sees ｅｖａｌ, Python calls eval."""
+    """Refuse names that Python reads as other ones: full-width letters look like a name of their own."""
     if all(unicodedata.normalize("NFKC", word) == word for word in _WORD.findall(source)):
         return
     try:
@@ -113,8 +113,7 @@ def _report_syntax(error: SyntaxError, found: Findings, *, in_bytes: bool) -> No
     end_line, end_column = getattr(error, "end_lineno", None) or line, getattr(error, "end_offset", None) or 0
     if in_bytes:
         column, end_column = found.column(line, column - 1), found.column(end_line, max(end_column - 1, 0))
-    if (end_line, end_column) < (line, column):
-        end_line, end_column = line, column
+    end_line, end_column = max((end_line, end_column), (line, column))
     span = (max(line, 1), max(column, 1), max(end_line, 1), max(end_column, 1))
     found.add(
         "syntax-error", str(error.msg), span=span, hint="Correct the syntax.", symbol=type(error).__name__

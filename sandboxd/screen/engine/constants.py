@@ -49,22 +49,21 @@ def _check_power(node: ast.BinOp, budgets: dict[str, int], found: Findings) -> N
         return
     bits = abs(base).bit_length() * exponent
     if bits > budgets["pow_bits"]:
-        _report("power-too-large", "a power", bits, budgets["pow_bits"], node, found)
+        _report("power-too-large", f"a power of {_shown(bits)} bits", budgets["pow_bits"], node, found)
 
 
 def _check_shift(node: ast.BinOp, budgets: dict[str, int], found: Findings) -> None:
     value, distance = fold(node.left), fold(node.right)
     if distance is not None and value != 0 and distance > budgets["shift_bits"]:
-        _report("shift-too-large", "a shift", distance, budgets["shift_bits"], node, found)
+        _report("shift-too-large", f"a shift by {_shown(distance)} bits", budgets["shift_bits"], node, found)
 
 
 def _check_repeat(node: ast.BinOp, budgets: dict[str, int], found: Findings) -> None:
     for sequence, times in ((node.left, node.right), (node.right, node.left)):
         length, count = _length(sequence), fold(times)
         if length and count is not None and length * count > budgets["repeat"]:
-            _report(
-                "repeat-too-large", "a repetition", length * count, budgets["repeat"], node, found, "items"
-            )
+            what = f"a repetition to {_shown(length * count)} items"
+            _report("repeat-too-large", what, budgets["repeat"], node, found)
 
 
 def _check_range(node: ast.expr, rules: Rules, found: Findings) -> None:
@@ -81,14 +80,16 @@ def _check_range(node: ast.expr, rules: Rules, found: Findings) -> None:
         else (span.start - span.stop) // -span.step
     )
     if count > rules.budgets["range"]:
-        _report("range-too-large", "a loop", count, rules.budgets["range"], node, found, "steps")
+        what = f"a loop of {_shown(count)} steps"
+        _report("range-too-large", what, rules.budgets["range"], node, found)
 
 
-def _report(
-    rule: str, what: str, size: int, budget: int, node: ast.AST, found: Findings, unit: str = "bits"
-) -> None:
-    shown = str(size) if size.bit_length() <= 64 else f"about 2**{size.bit_length()}"  # noqa: PLR2004
-    found.add(rule, f"{what} of {shown} {unit}; the budget is {budget}", node=node, hint=_HINT)
+def _report(rule: str, what: str, budget: int, node: ast.AST, found: Findings) -> None:
+    found.add(rule, f"{what}; the budget is {budget}", node=node, hint=_HINT)
+
+
+def _shown(size: int) -> str:
+    return str(size) if size.bit_length() <= 64 else f"about 2**{size.bit_length()}"  # noqa: PLR2004
 
 
 def _length(node: ast.expr) -> int:

@@ -10,6 +10,8 @@ from .catalogue import RULES
 if TYPE_CHECKING:
     import ast
 
+    Span = tuple[int, int, int, int]  # line, column, end line, end column; 1-based code points
+
 MAX_FINDINGS = 50
 # Of each severity; a source with more is only made to be long. Counted apart, so that warnings cannot crowd out an error.
 _MAX_COLLECTED = 500
@@ -18,8 +20,6 @@ _MAX_SYMBOL = 100
 _LINE_ENDS = re.compile(r"\r\n|\r|\n")  # what the tokenizer splits on; str.splitlines splits on more
 _ORDER = {"error": 0, "warning": 1, "note": 2}
 SEVERITIES = {"deny": "error", "warn": "warning"}
-
-Span = tuple  # (line, column, end line, end column), 1-based code points
 
 
 def clip(text: str, limit: int = _MAX_SYMBOL) -> str:

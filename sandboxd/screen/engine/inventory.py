@@ -1,20 +1,15 @@
-"""One iterative pass over a tree: counts it, sorts its nodes by what the rules ask about, and binds names to scopes.
-
-Scopes follow Python's: a class body is invisible to the functions in it, a comprehension is a function whose first
-iterable belongs outside, a walrus binds outside the comprehension. Binding is insensitive to order: a name that is bound
-to a module anywhere in a scope is that module everywhere in it.
-"""
+"""One iterative pass over a tree: counts it, sorts its nodes by what the rules ask about, and binds names to scopes."""
 
 from __future__ import annotations
 
 import ast
 from typing import Any, NamedTuple
 
+from .scopes import Binding, Scope
+
 _LEAVES = frozenset(
     {"id", "attr", "ctx", "name", "arg", "asname", "module", "level", "kind", "type_comment", "conversion"}
 )
-_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
-_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
 class OverBudgetError(Exception):
@@ -24,79 +19,6 @@ class OverBudgetError(Exception):
         super().__init__(rule)
         self.rule = rule
         self.node = node
-
-
-class Binding:
-    """What a name may be in one scope."""
-
-    __slots__ = ("constant", "exception", "modules", "other")
-
-    def __init__(self) -> None:
-        self.modules: list[tuple[str, bool]] = []  # (dotted path, is surely a module)
-        self.exception = False
-        self.constant = False
-        self.other = False
-
-    def add(self, more: Binding) -> None:
-        """Take in what another scope bound to the same name."""
-        self.modules += more.modules
-        self.exception |= more.exception
-        self.constant |= more.constant
-        self.other |= more.other
-
-
-class Scope:
-    """The names of a module, class, function or comprehension."""
-
-    __slots__ = ("bindings", "foreign", "kind", "parent")
-
-    def __init__(self, kind: str, parent: Scope | None = None) -> None:
-        self.kind = kind
-        self.parent = parent
-        self.bindings: dict[str, Binding] = {}
-        self.foreign: dict[str, str] = {}  # name -> "global" or "nonlocal"
-
-    def bind(self, name: str) -> Binding:
-        """Return the binding that an assignment here makes."""
-        binding = self.bindings.get(name)
-        if binding is None:
-            binding = self.bindings[name] = Binding()
-        return binding
-
-    def settle(self) -> None:
-        """Hand over what `global` and `nonlocal` names were bound to, once all of the scope is known."""
-        for name in self.foreign:
-            binding = self.bindings.pop(name, None)
-            if binding is not None:
-                self._home(name).bind(name).add(binding)
-
-    def resolve(self, name: str) -> Binding | None:
-        """Return what a name means here; None: a builtin, or bound by an earlier snippet of the session."""
-        scope: Scope | None = self._home(name) if self.foreign else self
-        first = True
-        while scope is not None:
-            if name in scope.bindings and (first or scope.kind != "class"):
-                return scope.bindings[name]
-            scope, first = scope.parent, False
-        return None
-
-    def module(self) -> Scope:
-        """Return the outermost scope."""
-        scope = self
-        while scope.parent is not None:
-            scope = scope.parent
-        return scope
-
-    def _home(self, name: str) -> Scope:
-        where = self.foreign.get(name)
-        if where == "global":
-            return self.module()
-        scope = self
-        while where == "nonlocal" and scope.parent is not None:
-            scope = scope.parent
-            if scope.kind != "class" and name in scope.bindings:
-                break
-        return scope
 
 
 class Use(NamedTuple):
@@ -147,6 +69,7 @@ class Inventory:
             OverBudgetError: too many nodes, or too deep.
         """
         stack, kinds = self._stack, self.kinds
+        handlers = {kind: getattr(self, method) for kind, method in _HANDLERS.items()}
         stack.append((tree, Scope("module"), 1))
         while stack:
             node, scope, depth = stack.pop()
@@ -154,9 +77,9 @@ class Inventory:
             if kind not in kinds:
                 kinds[kind] = node
             self._count(node, depth)
-            handler = _HANDLERS.get(kind)
+            handler = handlers.get(kind)
             if handler is not None:
-                handler(self, node, scope, depth + 1)
+                handler(node, scope, depth + 1)
             else:
                 self._push_children(node, scope, depth + 1)
         for scope in self._declaring:
@@ -340,30 +263,38 @@ def _fields(kind: type[ast.AST]) -> tuple[str, ...]:
 
 
 _FIELDS: dict[type[ast.AST], tuple[str, ...]] = {}
-_HANDLERS: dict[type[ast.AST], Any] = {
-    ast.Name: Inventory._name,
-    ast.Attribute: Inventory._attribute,
-    ast.Assign: Inventory._assign,
-    ast.AnnAssign: Inventory._assign,
-    ast.Import: Inventory._import,
-    ast.ImportFrom: Inventory._import_from,
-    ast.Global: Inventory._foreign,
-    ast.Nonlocal: Inventory._foreign,
-    ast.ExceptHandler: Inventory._handler,
-    ast.NamedExpr: Inventory._walrus,
-    ast.ClassDef: Inventory._class,
-    ast.Call: Inventory._call,
-    ast.Constant: Inventory._constant,
-    ast.BinOp: Inventory._operation,
-    ast.For: Inventory._for,
-    ast.AsyncFor: Inventory._for,
-    ast.keyword: Inventory._keyword,
-    **dict.fromkeys(_FUNCTIONS, Inventory._function),
-    **dict.fromkeys(_COMPREHENSIONS, Inventory._comprehension),
+_METHODS = {
+    "Name": "_name",
+    "Attribute": "_attribute",
+    "Assign": "_assign",
+    "AnnAssign": "_assign",
+    "Import": "_import",
+    "ImportFrom": "_import_from",
+    "Global": "_foreign",
+    "Nonlocal": "_foreign",
+    "ExceptHandler": "_handler",
+    "NamedExpr": "_walrus",
+    "FunctionDef": "_function",
+    "AsyncFunctionDef": "_function",
+    "Lambda": "_function",
+    "ClassDef": "_class",
+    "ListComp": "_comprehension",
+    "SetComp": "_comprehension",
+    "DictComp": "_comprehension",
+    "GeneratorExp": "_comprehension",
+    "Call": "_call",
+    "Constant": "_constant",
+    "BinOp": "_operation",
+    "For": "_for",
+    "AsyncFor": "_for",
+    "keyword": "_keyword",
+    "MatchAs": "_named",
+    "MatchStar": "_named",
+    "MatchMapping": "_named",
+    "MatchClass": "_match_class",
+    "TypeVar": "_named",
+    "ParamSpec": "_named",
+    "TypeVarTuple": "_named",
 }
-# Kinds that only some of the supported versions know.
-for _kind in ("MatchAs", "MatchStar", "MatchMapping", "TypeVar", "ParamSpec", "TypeVarTuple"):
-    if hasattr(ast, _kind):
-        _HANDLERS[getattr(ast, _kind)] = Inventory._named
-if hasattr(ast, "MatchClass"):
-    _HANDLERS[ast.MatchClass] = Inventory._match_class
+# Some kinds are known to some versions only.
+_HANDLERS = {getattr(ast, kind): method for kind, method in _METHODS.items() if hasattr(ast, kind)}

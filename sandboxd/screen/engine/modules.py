@@ -12,13 +12,33 @@ import sys
 from typing import NamedTuple
 
 from .findings import Findings, clip
-from .inventory import Inventory, Scope, Use
+from .inventory import Inventory, Use
 from .rules import Rules
+from .scopes import Scope
 
 # Reached through any other module (`pandas.io.common.os`), these are what a filter on imports keeps out.
 _POWERFUL = frozenset(
-    "os sys subprocess builtins bltns importlib ctypes socket shutil pickle marshal gc inspect runpy posix pty "
-    "multiprocessing threading stdlib_re".split()
+    {
+        "os",
+        "sys",
+        "subprocess",
+        "builtins",
+        "bltns",
+        "importlib",
+        "ctypes",
+        "socket",
+        "shutil",
+        "pickle",
+        "marshal",
+        "gc",
+        "inspect",
+        "runpy",
+        "posix",
+        "pty",
+        "multiprocessing",
+        "threading",
+        "stdlib_re",
+    }
 )
 _STDLIB = frozenset(getattr(sys, "stdlib_module_names", ()))
 _NETWORK = "There is no network here; work with files in /work."

@@ -39,8 +39,8 @@ class Modules:
     """Longest-prefix match over dotted names."""
 
     def __init__(self, allow: list[str], deny: list[str]) -> None:
-        self._allow = {pattern[:-2] if pattern.endswith(".*") else pattern for pattern in allow}
-        self._deny = {pattern[:-2] if pattern.endswith(".*") else pattern for pattern in deny}
+        self._allow = {_without_star(pattern) for pattern in allow}
+        self._deny = {_without_star(pattern) for pattern in deny}
         self._recursive = {pattern[:-2] for pattern in allow if pattern.endswith(".*")}
         self._ancestors = {prefix for name in self._allow for prefix in _prefixes(name)[1:]}
 
@@ -73,6 +73,10 @@ class Modules:
     def is_module(self, path: str) -> bool:
         """Say whether the policy itself shows that a path is a module."""
         return path in self._recursive or path in self._ancestors
+
+
+def _without_star(pattern: str) -> str:
+    return pattern.removesuffix(".*")
 
 
 def _prefixes(path: str) -> list[str]:

@@ -6,8 +6,9 @@ import ast
 import re
 
 from .findings import Findings, clip
-from .inventory import Inventory, Scope
+from .inventory import Inventory
 from .rules import Rules
+from .scopes import Scope
 
 # A replacement field with at least one attribute or index: the name, then `.attribute` and `[index]` links.
 _FIELD = re.compile(r"\{[^{}\[\].!:]{0,200}((?:\.[^{}.\[\]!:]{1,200}|\[[^\]{}]{0,200}\]){1,50})")

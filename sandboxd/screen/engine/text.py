@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from .findings import Findings
 
 _HINT_ESCAPE = "Write it as an escape such as \\u200b inside the string, or remove it."
+_NUL = re.compile("\x00")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _LINE = re.compile(r"\r\n|\r|\n")
 _MAX_EACH = 20
@@ -25,11 +26,11 @@ _ZERO_WIDTH = re.compile(
 # C0 but tab, line feed, form feed and carriage return; DEL; C1; the two Unicode line separators.
 _CONTROL = re.compile("[\x01-\x08\x0b\x0e-\x1f\x7f-\x9f\u2028\u2029]")
 
-_CHARACTERS = (
-    ("bidi", "bidi-control", _BIDI, "a bidirectional control"),
-    ("zero_width", "zero-width-character", _ZERO_WIDTH, "an invisible character"),
-    ("control", "control-character", _CONTROL, "a control character"),
-)
+_CHARACTERS = {
+    "bidi": ("bidi-control", _BIDI, "a bidirectional control"),
+    "zero_width": ("zero-width-character", _ZERO_WIDTH, "an invisible character"),
+    "control": ("control-character", _CONTROL, "a control character"),
+}
 
 
 def check_size(source: str, max_bytes: int, found: Findings) -> None:
@@ -38,8 +39,8 @@ def check_size(source: str, max_bytes: int, found: Findings) -> None:
         message = f"the source is larger than {max_bytes} bytes"
         found.add("source-too-large", message, hint="Put data into a file in /work and read it from there.")
         return
-    _characters(source, re.compile("\x00"), "nul-character", "a NUL character", "deny", found)
-    _characters(source, _SURROGATE, "not-unicode", "a lone surrogate", "deny", found)
+    _characters(source, ("nul-character", _NUL, "a NUL character"), "deny", found)
+    _characters(source, ("not-unicode", _SURROGATE, "a lone surrogate"), "deny", found)
 
 
 def check_text(source: str, budgets: Mapping[str, int], actions: Mapping[str, str], found: Findings) -> None:
@@ -50,8 +51,8 @@ def check_text(source: str, budgets: Mapping[str, int], actions: Mapping[str, st
     _check_lines(source, budgets["line"], found)
     if source.isascii() and source.isprintable():
         return
-    for name, rule, pattern, what in _CHARACTERS:
-        _characters(source, pattern, rule, what, actions[name], found)
+    for name, kind in _CHARACTERS.items():
+        _characters(source, kind, actions[name], found)
 
 
 def _utf8_size(source: str) -> int:
@@ -66,9 +67,8 @@ def _check_lines(source: str, max_bytes: int, found: Findings) -> None:
             return
 
 
-def _characters(
-    source: str, pattern: re.Pattern[str], rule: str, what: str, action: str, found: Findings
-) -> None:
+def _characters(source: str, kind: tuple[str, re.Pattern[str], str], action: str, found: Findings) -> None:
+    rule, pattern, what = kind
     for count, match in enumerate(pattern.finditer(source)):
         if count == _MAX_EACH:
             return

@@ -68,6 +68,11 @@ def test_flags_are_not_abbreviated() -> None:
         (PermissionError(13, "Permission denied", "/x"), 6, "FILE_FAILED: /x: Permission denied."),
         (ModuleNotFoundError("No module named 'x'", name="x"), 6, "NOT_INSTALLED: This command needs x."),
         (RuntimeError("odd"), 6, "INTERNAL: RuntimeError: odd"),
+        (
+            ExceptionGroup("", [ExceptionGroup("", [RuntimeError("inner")])]),
+            6,
+            "INTERNAL: RuntimeError: inner",
+        ),
         (KeyboardInterrupt(), 130, "interrupted"),
     ],
 )

@@ -15,16 +15,26 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def daemon() -> Iterator[FakeDaemon]:
+def fake() -> Iterator[FakeDaemon]:
     # Not tmp_path: a unix socket's path has 107 bytes at most.
     with tempfile.TemporaryDirectory(prefix="fake-") as directory:
-        daemon = FakeDaemon(Path(directory))
-        daemon.start()
-        yield daemon
-        daemon.stop()
+        fake = FakeDaemon(Path(directory))
+        fake.start()
+        yield fake
+        fake.stop()
 
 
 @pytest.fixture
-def sandbox(daemon: FakeDaemon) -> Iterator[Sandbox]:
-    with Sandbox(address=daemon.address) as sandbox:
+def sandbox(fake: FakeDaemon) -> Iterator[Sandbox]:
+    with Sandbox(address=fake.address) as sandbox:
         yield sandbox
+
+
+@pytest.fixture(autouse=True)
+def _short_margin(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait less for daemons that stay silent on purpose; the real bound has a test of its own."""
+    for half in ("_async", "_sync"):
+        monkeypatch.setattr(f"sandboxd_client.{half}.sandbox.MARGIN_SECONDS", 0.2)
+        monkeypatch.setattr(f"sandboxd_client.{half}.flight.ABANDON_SECONDS", 0.2)
+        monkeypatch.setattr(f"sandboxd_client.{half}.flight.REPLAY_SECONDS", 0.3)
+        monkeypatch.setattr(f"sandboxd_client.{half}.session.CLOSE_SECONDS", 0.5)

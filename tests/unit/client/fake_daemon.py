@@ -83,6 +83,8 @@ class FakeDaemon(rpc.SandboxServiceServicer, rpc.PolicyServiceServicer):
         self.refuse_open: pb.ErrorInfo | None = None
         self.refuse_attach: list[pb.ErrorInfo] = []
         self.silent_ask = False
+        self.withheld: list[pb.SessionEvent] = []  # run, and recorded, but never sent
+        self.outbox: queue.SimpleQueue[Any] = queue.SimpleQueue()  # of the newest stream
         self.download: list[pb.DownloadResponse] | None = None
         self.interrupted = threading.Event()
         self._sequence = 0
@@ -108,7 +110,7 @@ class FakeDaemon(rpc.SandboxServiceServicer, rpc.PolicyServiceServicer):
     # ---- the session stream
 
     def Session(self, request_iterator: Any, context: grpc.ServicerContext) -> Iterator[pb.SessionEvent]:
-        outbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self.outbox = outbox = queue.SimpleQueue()
         threading.Thread(target=self._read, args=(request_iterator, outbox), daemon=True).start()
         context.add_callback(lambda: outbox.put(END))
         while (item := outbox.get()) is not END:
@@ -156,10 +158,10 @@ class FakeDaemon(rpc.SandboxServiceServicer, rpc.PolicyServiceServicer):
             return
         execution_id = request.execute.execution_id
         threading.Thread(
-            target=self._run, args=(script, execution_id, request.request_id, outbox), daemon=True
+            target=self._run, args=(script, execution_id, request.request_id), daemon=True
         ).start()
 
-    def _run(self, script: list[Any], execution_id: str, request_id: int, outbox: Any) -> None:
+    def _run(self, script: list[Any], execution_id: str, request_id: int) -> None:
         self.started[execution_id] += 1
         job = self.jobs.setdefault(execution_id, Job())
         for step in script:
@@ -175,9 +177,10 @@ class FakeDaemon(rpc.SandboxServiceServicer, rpc.PolicyServiceServicer):
                 event.sequence = self._sequence
                 job.events.append(event)
                 job.finished = job.finished or event.HasField("result")
-                outbox.put(event)
+                if step not in self.withheld:
+                    self.outbox.put(event)
             else:
-                outbox.put(step)
+                self.outbox.put(step)
 
     def _on_interrupt(self, request: pb.SessionRequest, outbox: Any) -> None:
         self.interrupted.set()
@@ -196,7 +199,9 @@ class FakeDaemon(rpc.SandboxServiceServicer, rpc.PolicyServiceServicer):
         if job is None:
             abort(context, grpc.StatusCode.NOT_FOUND, info("EXECUTION_NOT_FOUND"))
             raise AssertionError
-        response = pb.GetExecutionResponse(execution_id=request.execution_id, state=pb.EXECUTION_STATE_RUNNING)
+        response = pb.GetExecutionResponse(
+            execution_id=request.execution_id, state=pb.EXECUTION_STATE_RUNNING
+        )
         if job.finished:
             response.state = pb.EXECUTION_STATE_FINISHED
             response.result.CopyFrom(job.events[-1].result)
@@ -211,7 +216,9 @@ class FakeDaemon(rpc.SandboxServiceServicer, rpc.PolicyServiceServicer):
         if len(data) != first.size_bytes or hashlib.sha256(data).hexdigest() != first.sha256:
             abort(context, grpc.StatusCode.DATA_LOSS, info("FILE_HASH_MISMATCH"))
         self.files[first.path] = data
-        return pb.UploadResponse(file=pb.FileInfo(path=first.path, size_bytes=len(data), kind=pb.FILE_KIND_FILE))
+        return pb.UploadResponse(
+            file=pb.FileInfo(path=first.path, size_bytes=len(data), kind=pb.FILE_KIND_FILE)
+        )
 
     def Download(self, request: pb.DownloadRequest, context: Any) -> Iterator[pb.DownloadResponse]:
         if self.download is not None:

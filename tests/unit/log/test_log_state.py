@@ -63,11 +63,17 @@ except StartError as error:
     with StateDir.open(tmp_path):
         child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
         assert child.stderr.strip() == "STATE_LOCKED"
-        sleeper = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, close_fds=False)
+        sleeper = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, close_fds=False)
+        assert sleeper.stdin is not None
+        assert sleeper.stdout is not None
+        # Popen returns while the kernel is still in the exec, before it closes what is O_CLOEXEC: wait for an answer.
+        sleeper.stdin.write(b"x")
+        sleeper.stdin.flush()
+        assert sleeper.stdout.read(1) == b"x"
     try:
         StateDir.open(tmp_path).close()
     finally:
-        sleeper.communicate(b"\n")
+        sleeper.communicate()
 
 
 @pytest.mark.parametrize("found", [b"2\n", b"", b"1.5", b"\xff" * 5000])

@@ -140,7 +140,7 @@ async def test_owed_records_always_fit(open_log: Callable[..., Log], tmp_path: P
     assert accepted > 5
     for _ in range(accepted):
         before = log.size_bytes
-        log.after("outcome", {name: "x" * 500 for name in "abcde"} | {"rest": "x" * 312}, owed=True)
+        log.after("outcome", dict.fromkeys("abcde", "x" * 500) | {"rest": "x" * 312}, owed=True)
         assert log.size_bytes - before in range(OWED_BYTES - 10, OWED_BYTES + 1)
     log.close()
     assert sum(record["kind"] == "outcome" for record in records_of(tmp_path / "log")) == accepted

@@ -1,0 +1,1 @@
+"""The benchmark: ratios against baselines measured in the same run, never seconds that a test asserts."""
