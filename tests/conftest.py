@@ -58,7 +58,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             _found[name] = available()
         if not _found[name]:
             reason = f"{name} is not available here"
-            pytest.fail(f"{reason}, and --require demands it") if name in _required(item.config) else pytest.skip(reason)
+            pytest.fail(f"{reason}, and --require demands it") if name in _required(
+                item.config
+            ) else pytest.skip(reason)
 
 
 def _required(config: pytest.Config) -> set[str]:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import fcntl
 import json
 import os
+import shutil
 import signal
 import socket
 import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("numpy==2.0.0", "pandas==2.2.0")
@@ -31,10 +34,6 @@ if site:
 import sandboxd.guest
 sandboxd.guest.warm(raw)
 sandboxd.guest.serve(socket.socket(fileno=fd), raw)
-"""
-_SITE = """
-import sys, sysconfig
-print(sys.executable); print(sysconfig.get_paths()["purelib"])
 """
 
 
@@ -89,7 +88,7 @@ class Guest:
             "workdir": self.workdir,
             **settings,
         }
-        # The venv's own python would find its base by pyvenv.cfg; -I -S keeps site-packages off until the boot adds it.
+        # -I -S keeps site-packages off the path; the boot adds it, as the zygote does.
         packages = site_packages(python) if site else ""
         self.control, theirs = socket.socketpair()
         self.control.settimeout(60)
@@ -124,7 +123,7 @@ class Guest:
         self._count = 0
         assert self.receive() == {"op": "ready"}
 
-    def __enter__(self) -> Guest:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -202,6 +201,7 @@ class Guest:
             self._process.wait()
         for reader in self._readers:
             reader.join(timeout=5)
+        shutil.rmtree(self.workdir, ignore_errors=True)
         for pipe in (self._process.stdout, self._process.stderr):
             assert pipe is not None
             pipe.close()
@@ -213,9 +213,6 @@ class Guest:
 
     def _settle(self, name: str) -> None:
         """Wait until the reader took all that is in the pipe: FIONREAD says when."""
-        import fcntl
-        import termios
-
         pipe = getattr(self._process, name)
         for _ in range(1000):
             before = len(self._output[name])

@@ -10,8 +10,15 @@
 
 from __future__ import annotations
 
+from ._async.agent import AsyncCodeAgent
+from ._async.openai_compatible import AsyncOpenAICompatible
 from ._async.sandbox import AsyncSandbox
+from ._async.scripted_model import AsyncScriptedModel
+from ._sync.agent import CodeAgent
+from ._sync.openai_compatible import OpenAICompatible
 from ._sync.sandbox import Sandbox
+from ._sync.scripted_model import ScriptedModel
+from .agent import AgentOutcome, AgentResult, AgentStep
 from .errors import (
     ClientCode,
     DaemonStartError,
@@ -23,6 +30,7 @@ from .errors import (
     SessionLostError,
 )
 from .info import FileInfo, FileList, Limits, PolicyInfo, Protection, SessionInfo
+from .models import Message, ModelError, ModelReply
 from .results import (
     Decision,
     Evidence,
@@ -38,8 +46,15 @@ from .results import (
 )
 
 __all__ = (
+    "AgentOutcome",
+    "AgentResult",
+    "AgentStep",
+    "AsyncCodeAgent",
+    "AsyncOpenAICompatible",
     "AsyncSandbox",
+    "AsyncScriptedModel",
     "ClientCode",
+    "CodeAgent",
     "DaemonStartError",
     "Decision",
     "Evidence",
@@ -53,7 +68,11 @@ __all__ = (
     "InDoubtError",
     "Limits",
     "Logs",
+    "Message",
+    "ModelError",
+    "ModelReply",
     "NotStartedError",
+    "OpenAICompatible",
     "Outcome",
     "PolicyInfo",
     "Protection",
@@ -61,6 +80,7 @@ __all__ = (
     "Result",
     "Sandbox",
     "SandboxError",
+    "ScriptedModel",
     "SessionInfo",
     "SessionLostError",
     "Usage",

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypedDict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 FileKind: TypeAlias = Literal["file", "directory", "other"]
 
@@ -18,6 +21,16 @@ class Limits:
     disk_bytes: int | None = None
     output_bytes: int | None = None
     pids: int | None = None
+
+
+class SandboxOptions(TypedDict, total=False):
+    """What a sandbox's constructor takes by name: see there."""
+
+    limits: Limits | None
+    labels: Mapping[str, str] | None
+    lease_seconds: float | None
+    open_timeout: float
+    request_timeout: float
 
 
 @dataclass(frozen=True, slots=True)

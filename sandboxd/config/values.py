@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 Reader: TypeAlias = Callable[[Any], object]
 """Turns one raw value into the setting's value; raises ValueError saying what was expected."""
 
-_SIZE = re.compile(r"(\d{1,18})\s*(B|KiB|MiB|GiB|TiB)?")
+_SIZE = re.compile(r"(\d{1,18}) ?(B|KiB|MiB|GiB|TiB)?", re.ASCII)
 _UNITS: Mapping[str, int] = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 _BOOLEANS: Mapping[str, bool] = {
     "true": True,

@@ -87,7 +87,7 @@ class Interpreter:
         parts = [self._code(tree, filename, "exec")] if tree.body else []
         if last is not None:
             parts.append(self._code(last, filename, "eval"))
-        if any([part.co_flags & _COROUTINE for part in parts]):
+        if any(part.co_flags & _COROUTINE for part in parts):
             return self._loop.run(self._run_async(parts))
         value = None
         for part in parts:

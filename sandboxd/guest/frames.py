@@ -11,7 +11,7 @@ import json
 import os
 import struct
 from _thread import allocate_lock
-from typing import TYPE_CHECKING, Any, Callable, Dict
+from typing import TYPE_CHECKING, Any, Callable, Dict, Tuple
 
 if TYPE_CHECKING:
     import socket
@@ -40,7 +40,7 @@ class _Encoder(json.JSONEncoder):
 
 
 _encode = _Encoder(ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":")).encode
-_scan = json.JSONDecoder().scan_once
+_scan: Callable[[str, int], Tuple[Any, int]] = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
 
 
 class FrameTooLargeError(ValueError):
@@ -67,7 +67,7 @@ class Channel:
         size = _LENGTH.unpack(self._take(_LENGTH.size))[0]
         if size > MAX_FROM_HOST_BYTES:
             _exit(EXIT_FAILED)
-        message, _ = _scan(self._take(size).decode("utf-8"), 0)
+        message: Dict[str, Any] = _scan(self._take(size).decode("utf-8"), 0)[0]
         if not _isinstance(message, dict):
             _exit(EXIT_FAILED)
         return message

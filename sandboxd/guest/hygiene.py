@@ -15,22 +15,40 @@ import atexit
 import builtins
 import faulthandler
 import gc
+import itertools
 import os
 import signal
 import sys
 import threading
-from typing import TYPE_CHECKING
+from _signal import getsignal as _get_handler  # type: ignore[import-not-found]  # bare: no enum is built per call
+from typing import TYPE_CHECKING, Tuple
 
 if TYPE_CHECKING:
     from sandboxd.guest.settings import Settings
 
-_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))  # spelt as the path's entry is
 _PACKAGE = "sandboxd"
 _UMASK = 0o022
 
 
+class _Seen:
+    """What `note_modules` saw: this package's modules, and how many there were in all."""
+
+    ours: Tuple[str, ...] = ()
+    count = 0
+
+
+def note_modules() -> None:
+    """Note this package's modules, in the zygote: looking at each name in every guest would copy the pages they are on."""
+    _Seen.ours = tuple(name for name in sys.modules if _is_ours(name))
+    _Seen.count = len(sys.modules)
+
+
 def cleanse(settings: Settings) -> None:
-    """Turn a fork of the zygote into a fresh interpreter for a program. Call once, before the first cell."""
+    """Turn a fork of the zygote into a fresh interpreter for a program. Call once, before the first cell.
+
+    A sandbox waits for this, and every page it writes to is copied: so it touches no more than it must.
+    """
     _reset_signals()
     _reset_hooks()
     _reseed()
@@ -50,8 +68,8 @@ def between_cells() -> None:
 def _reset_signals() -> None:
     """Drop inherited handlers. Python's own ignored SIGPIPE and SIGXFSZ stay: EPIPE and EFBIG are exceptions."""
     signal.set_wakeup_fd(-1)
-    for number in signal.valid_signals():
-        if number != signal.SIGINT and callable(signal.getsignal(number)):
+    for number in range(1, signal.NSIG):
+        if number != signal.SIGINT and callable(_get_handler(number)):
             signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
@@ -68,13 +86,14 @@ def _reset_hooks() -> None:
 
 
 def _reseed() -> None:
-    """Give this guest random state of its own; a bare clone runs none of Python's fork hooks."""
+    """Give this guest random state of its own; a bare clone runs none of Python's fork hooks.
+
+    OpenSSL and uuid need nothing: the first sees a new process id and reseeds itself, the second asks the kernel.
+    """
     if "random" in sys.modules:
         sys.modules["random"].seed()
     if "numpy.random" in sys.modules:
         sys.modules["numpy.random"].seed(int.from_bytes(os.urandom(4), "little"))
-    if "ssl" in sys.modules:
-        sys.modules["ssl"].RAND_add(os.urandom(32), 0.0)
     if "tempfile" in sys.modules:
         sys.modules["tempfile"]._name_sequence = None  # type: ignore[attr-defined]  # noqa: SLF001
     if "multiprocessing.process" in sys.modules:
@@ -88,14 +107,19 @@ def _reset_paths(workdir: str) -> None:
     sys.argv = [""]
     if hasattr(sys, "orig_argv"):
         sys.orig_argv = [sys.executable]
-    hidden = {"", os.path.realpath(_ROOT), os.path.realpath(workdir)}
-    sys.path[:] = [entry for entry in sys.path if entry and os.path.realpath(entry) not in hidden]
+    hidden = ("", ".", _ROOT, workdir)
+    for entry in [entry for entry in sys.path if entry in hidden]:
+        sys.path.remove(entry)
+        sys.path_importer_cache.pop(entry, None)
     sys.path.append(workdir)
-    for entry in [entry for entry in sys.path_importer_cache if os.path.realpath(entry) in hidden]:
-        del sys.path_importer_cache[entry]
 
 
 def _forget_package() -> None:
     """Hide this package from `import`: what runs already keeps its functions, and needs no module."""
-    for name in [name for name in sys.modules if name == _PACKAGE or name.startswith(_PACKAGE + ".")]:
-        del sys.modules[name]
+    later = itertools.islice(reversed(sys.modules), max(0, len(sys.modules) - _Seen.count))
+    for name in (*_Seen.ours, *[name for name in later if _is_ours(name)]):
+        sys.modules.pop(name, None)
+
+
+def _is_ours(name: str) -> bool:
+    return name == _PACKAGE or name.startswith(_PACKAGE + ".")

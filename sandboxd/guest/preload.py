@@ -10,6 +10,7 @@ from typing import Any, Mapping
 
 from sandboxd.guest import (
     figures,
+    hygiene,
     loop,  # noqa: F401
 )
 from sandboxd.guest.settings import Settings
@@ -40,6 +41,7 @@ def preload(raw: Mapping[str, Any]) -> None:
     _use_pandas()
     _use_matplotlib()
     _refuse_threads()
+    hygiene.note_modules()
     gc.collect()
     gc.freeze()  # a collection in a guest would otherwise write to, and so copy, every page of these objects
 

@@ -111,10 +111,12 @@ class _Input:
 class Streams:
     """The three standard streams of the session."""
 
-    __slots__ = ("_gate", "_stderr", "_stdin", "_stdout")
+    __slots__ = ("_gate", "_inherited", "_stderr", "_stdin", "_stdout")
 
     def __init__(self, gate: Gate) -> None:
         self._gate = gate
+        # Kept, or they would flush here what the zygote had not written yet.
+        self._inherited = (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)
         self._stdin = _Input()
         self._stdout, self._stderr = _Output(_STDOUT, "<stdout>"), _Output(_STDERR, "<stderr>")
         self._put_back()

@@ -33,6 +33,7 @@ class ScreenRules:
 
     imports_allow: tuple[str, ...]
     imports_deny: tuple[str, ...]
+    imports_star: str  # deny, warn or allow
     builtins_deny: tuple[str, ...]
     attributes_allow: tuple[str, ...]
     attributes_deny: tuple[str, ...]

@@ -31,7 +31,7 @@ _KIB, _MIB = 2**10, 2**20
 FLOOR: Mapping[str, Any] = {
     "screen": {
         "enabled": True,
-        "imports": {"allow": [], "deny": []},
+        "imports": {"allow": [], "deny": [], "star": "deny"},
         "builtins": {
             "deny": ["__import__", "breakpoint", "compile", "eval", "exec", "globals", "locals", "vars"]
         },
@@ -182,6 +182,7 @@ def _rules(
     return ScreenRules(
         imports_allow=tuple(section["imports"]["allow"]),
         imports_deny=tuple(section["imports"]["deny"]),
+        imports_star=section["imports"]["star"],
         builtins_deny=tuple(section["builtins"]["deny"]),
         attributes_allow=tuple(attributes["allow"]),
         attributes_deny=tuple(attributes["deny"]),

@@ -87,10 +87,14 @@ class Metadata(Section):
 
 
 class Imports(Section):
-    """Modules and their members. The longest matching pattern decides; at equal length deny does."""
+    """Modules and their members. The longest matching pattern decides; at equal length deny does.
+
+    `star` is what `from m import *` gets where m is wholly allowed; anywhere else it is denied.
+    """
 
     allow: list[ModulePattern] = []
     deny: list[ModulePattern] = []
+    star: Action | None = None
 
 
 class Builtins(Section):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sandboxd.sessions import Item, RingEvent, Session
 
 DISPLAY_MAX_BYTES = 3 << 20
-_TEXT_MAX = 256 << 10  # characters of each of a result's texts: even at 4 bytes each, three fit a message
+_TEXT_MAX_BYTES = 256 << 10  # of each of the texts that a result may have
 
 OUTCOMES = {outcome: pb.Outcome.Value(f"OUTCOME_{outcome.name}") for outcome in Outcome}
 DECISIONS = {decision: pb.Decision.Value(f"DECISION_{decision.name}") for decision in Decision}
@@ -147,8 +147,8 @@ def result_message(result: Result) -> pb.Result:
         message.error.CopyFrom(_program_error(result.error))
     if result.final_answer is not None:
         # JSON that was cut would be no JSON: an empty one sends the reader to the text.
-        json = result.final_answer.json
-        message.final_answer.json = json if len(json) <= _TEXT_MAX else ""
+        json = _cut(result.final_answer.json)
+        message.final_answer.json = json if len(json) == len(result.final_answer.json) else ""
         message.final_answer.text = _cut(result.final_answer.text)
     return message
 
@@ -220,7 +220,10 @@ def _protection(protection: Protection) -> pb.Protection:
 
 
 def _cut(text: str) -> str:
-    return _text(text[:_TEXT_MAX])
+    part = text[:_TEXT_MAX_BYTES]
+    if part.isascii():
+        return part
+    return part.encode("utf-8", "replace")[:_TEXT_MAX_BYTES].decode("utf-8", "ignore")
 
 
 def _text(text: str) -> str:

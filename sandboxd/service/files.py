@@ -9,10 +9,11 @@ when size and hash are what was declared; whatever ends it earlier removes it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import re
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import grpc
 from sandboxd_proto.v1 import sandbox_pb2 as pb
@@ -25,7 +26,7 @@ from sandboxd.service.refusals import answering
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from sandboxd.executors.base import FileStat
+    from sandboxd.executors.base import Box, FileStat
     from sandboxd.log import JsonValue, Log
     from sandboxd.service.context import Context
     from sandboxd.service.peer import PeerNames
@@ -70,7 +71,7 @@ class FileService(SandboxServiceServicer):
         async with answering(context):
             session = self._session(context, request.session_id)
             with session:
-                descriptor, stat = await session.box.open_file(_path(request.path), "r")
+                descriptor, stat = await _opened(session.box, _path(request.path), "r")
                 try:
                     digest = await _download(session, descriptor, stat, context)
                 finally:
@@ -119,8 +120,7 @@ class FileService(SandboxServiceServicer):
 
 
 async def _upload_start(context: Context) -> pb.UploadStart:
-    async with asyncio.timeout(_CHUNK_WAIT_SECONDS):
-        first = await context.read()
+    first = await _part(context)
     if first is grpc.aio.EOF or first.WhichOneof("part") != "start":
         raise _invalid("An upload begins with its start.")
     if _SHA256.fullmatch(first.start.sha256) is None:
@@ -130,11 +130,19 @@ async def _upload_start(context: Context) -> pb.UploadStart:
     return start
 
 
+async def _part(context: Context) -> Any:
+    try:
+        async with asyncio.timeout(_CHUNK_WAIT_SECONDS):
+            return await context.read()
+    except TimeoutError:
+        raise _invalid(f"The upload stood still for {_CHUNK_WAIT_SECONDS:g} s.") from None
+
+
 async def _upload(session: Session, start: pb.UploadStart, context: Context) -> FileStat:
     limit = session.facts.limits.disk_bytes
     if start.size_bytes > limit:
         raise _too_large(start.size_bytes, limit)
-    descriptor, _ = await session.box.open_file(start.path, "w")
+    descriptor, _ = await _opened(session.box, start.path, "w")
     keep = False
     try:
         try:
@@ -155,12 +163,25 @@ async def _upload(session: Session, start: pb.UploadStart, context: Context) -> 
     return stat
 
 
+async def _opened(box: Box, path: str, mode: str) -> tuple[int, FileStat]:
+    """Open a file of the box; a client that leaves meanwhile leaves neither descriptor nor temporary."""
+    opening = asyncio.ensure_future(box.open_file(path, mode))
+    try:
+        return await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        with contextlib.suppress(SandboxdError):
+            descriptor, _ = await opening
+            os.close(descriptor)
+            if mode == "w":
+                await box.commit_file(path, keep=False)
+        raise
+
+
 async def _receive(descriptor: int, size_bytes: int, context: Context) -> str:
     """Write the declared number of bytes, never more, and return their hash."""
     digest, received, batch = hashlib.sha256(), 0, bytearray()
     while True:
-        async with asyncio.timeout(_CHUNK_WAIT_SECONDS):
-            request = await context.read()
+        request = await _part(context)
         if request is grpc.aio.EOF:
             break
         chunk = request.chunk if request.WhichOneof("part") == "chunk" else b""

@@ -36,7 +36,7 @@ class SandboxService(FileService):
     ) -> None:
         """Serve one session stream."""
         async with answering(context):
-            await SessionStream(self._sessions, self._peers.uid(context), context).serve()
+            await SessionStream(self._sessions, self._peers, context).serve()
 
     async def Run(  # type: ignore[override]  # noqa: N802  # writes by the context
         self, request: pb.RunRequest, context: Context

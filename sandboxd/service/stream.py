@@ -18,6 +18,7 @@ from sandboxd.sessions import ExecuteWish, Refusal
 
 if TYPE_CHECKING:
     from sandboxd.service.context import Context
+    from sandboxd.service.peer import PeerNames
     from sandboxd.sessions import Feed, Session, Sessions
 
 _FIRST_REQUEST_SECONDS = 30.0
@@ -26,9 +27,9 @@ _FIRST_REQUEST_SECONDS = 30.0
 class SessionStream:
     """One stream of one client."""
 
-    def __init__(self, sessions: Sessions, uid: int, context: Context) -> None:
+    def __init__(self, sessions: Sessions, peers: PeerNames, context: Context) -> None:
         self._sessions = sessions
-        self._uid = uid
+        self._peers = peers
         self._context = context
 
     async def serve(self) -> None:
@@ -37,8 +38,11 @@ class SessionStream:
         Raises:
             SandboxdError: what opening or attaching raises.
         """
-        async with asyncio.timeout(_FIRST_REQUEST_SECONDS):
-            first = await self._read()
+        try:
+            async with asyncio.timeout(_FIRST_REQUEST_SECONDS):
+                first = await self._read()
+        except TimeoutError:
+            raise _unexpected(f"Nothing was asked within {_FIRST_REQUEST_SECONDS:g} s.") from None
         if first is None:
             return
         session, feed = await self._begin(first)
@@ -51,12 +55,14 @@ class SessionStream:
             session.detach(feed)
 
     async def _begin(self, first: pb.SessionRequest) -> tuple[Session, Feed]:
+        # Only now: a call that ends before its client's first write fails there without the reason.
+        uid = self._peers.uid(self._context)
         kind = first.WhichOneof("request")
         if kind == "open":
-            session = await self._sessions.open(self._uid, open_wish(first.open))
+            session = await self._sessions.open(uid, open_wish(first.open))
             return session, session.attach(0)
         if kind == "attach":
-            session = self._sessions.find(self._uid, first.attach.session_id)
+            session = self._sessions.find(uid, first.attach.session_id)
             return session, session.attach(first.attach.after_sequence)
         raise _unexpected("The first request of a stream must be open or attach.")
 

@@ -193,12 +193,10 @@ class Session:
         try:
             end = await self._pipeline.run(flight, self.box, self._emit)
         except SandboxdError as error:
-            self._emit(Refusal(error))
+            self._refuse(error)
         except Exception:
             _logger.exception("snippet failed before its start", extra={"session": self.facts.display_id})
-            self._emit(
-                Refusal(SandboxdError(Code.INTERNAL, "The daemon failed.", remedy="Its log tells why."))
-            )
+            self._refuse(SandboxdError(Code.INTERNAL, "The daemon failed.", remedy="Its log tells why."))
         else:
             self._end(flight, end)
         finally:

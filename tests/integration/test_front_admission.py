@@ -6,9 +6,8 @@ import asyncio
 
 import grpc
 import pytest
-from wire_client import connected, error_info, new_id
-
 from sandboxd_proto.v1 import sandbox_pb2 as pb
+from wire_client import connected, error_info, new_id
 
 pytestmark = pytest.mark.userns
 SLEEP = "import time\ntime.sleep({})"

@@ -10,14 +10,14 @@ import stat
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import grpc
 import psutil
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from wire_client import connected, error_info, kinds, new_id
-
 from sandboxd_proto.v1 import sandbox_pb2 as pb
+from wire_client import connected, error_info, kinds, new_id
 
 pytestmark = pytest.mark.userns
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -38,12 +38,19 @@ def serve(*flags: str, **environment: str) -> subprocess.CompletedProcess[str]:
 
 def owned_places(short_dir) -> list[str]:
     return [
-        *("--address", f"unix:{short_dir}/s/sandboxd.sock", "--admin-address", f"unix:{short_dir}/s/admin.sock"),
+        *(
+            "--address",
+            f"unix:{short_dir}/s/sandboxd.sock",
+            "--admin-address",
+            f"unix:{short_dir}/s/admin.sock",
+        ),
         *("--state-dir", str(short_dir / "state")),
     ]
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1:8080", "tcp://0.0.0.0:1", "localhost:9", "[::1]:80", "dns:///x:1"])
+@pytest.mark.parametrize(
+    "address", ["127.0.0.1:8080", "tcp://0.0.0.0:1", "localhost:9", "[::1]:80", "dns:///x:1"]
+)
 def test_tcp_is_refused_before_anything_is_opened(short_dir, address):
     ended = serve("--address", address, "--state-dir", str(short_dir / "state"))
     assert ended.returncode == 3
@@ -112,10 +119,10 @@ def test_sockets_have_the_rights_they_should(daemon):
 
     public, admin = daemon.address.removeprefix("unix:"), daemon.admin_address.removeprefix("unix:")
     assert (rights(public), rights(admin)) == (0o660, 0o600)
-    assert rights(os.path.dirname(public)) == 0o700
-    private = os.path.join(os.path.dirname(public), ".sandboxd.sock.d")
-    assert rights(private) == 0o700
-    assert os.listdir(private) == ["grpc"]  # no name of a connection is left
+    assert rights(str(Path(public).parent)) == 0o700
+    private = Path(public).with_name(".sandboxd.sock.d")
+    assert rights(str(private)) == 0o700
+    assert [one.name for one in private.iterdir()] == ["grpc"]  # no name of a connection is left
 
 
 def test_a_service_makes_its_socket_directory_0750(short_dir):
@@ -139,7 +146,7 @@ def test_a_service_makes_its_socket_directory_0750(short_dir):
 def test_sigterm_ends_an_idle_daemon_with_0_and_takes_its_sockets(start_daemon):
     daemon = start_daemon()
     assert daemon.terminate() == 0
-    assert not os.path.exists(daemon.address.removeprefix("unix:"))
+    assert not Path(daemon.address.removeprefix("unix:")).exists()
 
 
 def test_the_end_of_the_lifeline_ends_the_daemon(start_daemon):

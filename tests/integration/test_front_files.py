@@ -6,9 +6,8 @@ import hashlib
 
 import grpc
 import pytest
-from wire_client import connected, error_info, new_id, stdout
-
 from sandboxd_proto.v1 import sandbox_pb2 as pb
+from wire_client import connected, error_info, new_id, stdout
 
 pytestmark = pytest.mark.userns
 CHUNK = 65536
@@ -131,14 +130,14 @@ async def test_stat_and_remove(wire, stream):
     answer = await wire.sandbox.StatFile(pb.StatFileRequest(session_id=session_id, path="a.txt"))
     assert answer.file.size_bytes == 5
     await wire.sandbox.RemoveFile(pb.RemoveFileRequest(session_id=session_id, path="a.txt"))
-    info = await wire.refusal(
-        wire.sandbox.StatFile(pb.StatFileRequest(session_id=session_id, path="a.txt"))
-    )
+    info = await wire.refusal(wire.sandbox.StatFile(pb.StatFileRequest(session_id=session_id, path="a.txt")))
     assert info.reason == "FILE_NOT_FOUND"
 
 
 async def test_files_need_the_sessions_token(wire, stream):
-    info = await wire.refusal(wire.sandbox.ListFiles(pb.ListFilesRequest(session_id=stream.opened.display_id)))
+    info = await wire.refusal(
+        wire.sandbox.ListFiles(pb.ListFilesRequest(session_id=stream.opened.display_id))
+    )
     assert info.reason == "SESSION_NOT_FOUND"
 
 

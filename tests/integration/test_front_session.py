@@ -6,9 +6,8 @@ import asyncio
 
 import grpc
 import pytest
-from wire_client import Wire, connected, error_info, kinds, new_id, stdout
-
 from sandboxd_proto.v1 import sandbox_pb2 as pb
+from wire_client import Wire, connected, error_info, kinds, new_id, stdout
 
 pytestmark = pytest.mark.userns
 SLEEP = "import time\ntime.sleep({})\nprint('slept')"
@@ -94,9 +93,9 @@ async def test_a_timeout_narrows_the_wall_limit(stream):
     assert result.usage.wall_seconds < 2
 
 
-@pytest.mark.parametrize("timeout", [1e9, -1.0, float("nan"), float("inf")])
-async def test_a_timeout_beyond_the_policy_is_refused(stream, timeout):
-    event = (await stream.run("1", timeout_seconds=timeout))[-1]
+@pytest.mark.parametrize("wanted", [1e9, -1.0, float("nan"), float("inf")])
+async def test_a_timeout_beyond_the_policy_is_refused(stream, wanted):
+    event = (await stream.run("1", timeout_seconds=wanted))[-1]
     assert event.refused.error.reason in {"LIMIT_ABOVE_POLICY", "INVALID_REQUEST"}
     assert (await stream.run("1"))[-1].result.outcome == pb.OUTCOME_OK
 
@@ -310,7 +309,9 @@ async def test_run_opens_executes_and_closes(wire: Wire):
 
 async def test_a_broken_run_ends_with_an_outcome_and_closes(wire: Wire):
     execution_id = new_id()
-    call = wire.sandbox.Run(pb.RunRequest(execute=pb.Execute(execution_id=execution_id, code=SLEEP.format(0.5))))
+    call = wire.sandbox.Run(
+        pb.RunRequest(execute=pb.Execute(execution_id=execution_id, code=SLEEP.format(0.5)))
+    )
     opened = await call.read()
     await call.read()
     call.cancel()
@@ -334,3 +335,26 @@ async def test_a_run_with_a_bad_id_leaves_no_session(wire, daemon):
 async def test_an_unknown_execution_is_not_found(wire):
     info = await wire.refusal(wire.sandbox.GetExecution(pb.GetExecutionRequest(execution_id=new_id())))
     assert info.reason == "EXECUTION_NOT_FOUND"
+
+
+async def test_cut_streams_and_calls_leave_no_complaint_in_the_logs(start_daemon):
+    daemon = start_daemon()
+    async with connected(daemon.address) as wire:
+        for code in ("1", "for i in range(20000): print('x' * 40)", "import time\ntime.sleep(1)"):
+            stream = await wire.open()
+            await stream.execute(code)
+            await stream.event("verdict")
+            stream.cut()
+        call = wire.sandbox.Upload()
+        await call.write(
+            pb.UploadRequest(
+                start=pb.UploadStart(
+                    session_id=stream.opened.session_id, path="f", size_bytes=10, sha256="0" * 64
+                )
+            )
+        )
+        call.cancel()
+        await asyncio.sleep(0.5)
+    daemon.terminate()
+    assert "failed" not in daemon.logged()
+    assert "level=error" not in daemon.logged()

@@ -221,7 +221,10 @@ async def test_a_cut_after_the_reasons_end_harms_nothing():
 async def test_an_error_after_a_token_is_never_tried_again():
     said: list[str] = []
     broken = Reply(chunks=[event("Hel"), b'data: {"error": {"message": "overloaded", "code": 503}}\n\n'])
-    with replaying(broken, Reply(chunks=HELLO)) as replay, pytest.raises(ModelError, match="overloaded") as caught:
+    with (
+        replaying(broken, Reply(chunks=HELLO)) as replay,
+        pytest.raises(ModelError, match="overloaded") as caught,
+    ):
         await client(replay).generate(ASK, on_text=said.append)
     assert caught.value.code == "MODEL_SERVER_ERROR"
     assert (said, len(replay.requests)) == (["Hel"], 1)

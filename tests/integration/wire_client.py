@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator
 
 import grpc
 from google.protobuf.message import Message
-
 from sandboxd_proto.v1 import sandbox_pb2 as pb
 from sandboxd_proto.v1 import sandbox_pb2_grpc as rpc
 
@@ -117,5 +116,7 @@ def stdout(events: list[pb.SessionEvent]) -> bytes:
 @contextlib.asynccontextmanager
 async def connected(address: str) -> AsyncIterator[Wire]:
     # A channel of its own: gRPC shares connections between equal channels, and each test counts its own.
-    async with grpc.aio.insecure_channel(address, options=(("grpc.use_local_subchannel_pool", 1),)) as channel:
+    async with grpc.aio.insecure_channel(
+        address, options=(("grpc.use_local_subchannel_pool", 1),)
+    ) as channel:
         yield Wire(channel)

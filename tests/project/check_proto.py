@@ -32,7 +32,7 @@ def generate(target: Path) -> None:
     """Generate code and types of every .proto into `target`."""
     well_known = importlib.resources.files("grpc_tools") / "_proto"
     plugins = Path(sys.executable).parent
-    subprocess.run(
+    done = subprocess.run(
         [
             sys.executable,
             "-m",
@@ -44,9 +44,12 @@ def generate(target: Path) -> None:
             *(f"--{kind}_out={target}" for kind in ("python", "grpc_python", "mypy", "mypy_grpc")),
             *(str(path) for path in sorted(PROTOS.rglob("*.proto"))),
         ],
-        check=True,
-        stdout=subprocess.DEVNULL,
+        check=False,
+        capture_output=True,
+        text=True,
     )
+    if done.returncode != 0:
+        raise SystemExit(done.stderr)
 
 
 def generated(top: Path) -> dict[str, bytes]:

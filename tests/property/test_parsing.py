@@ -47,8 +47,8 @@ def test_any_code_without_quotes_or_fences_comes_back_as_it_was(code):
 
 
 @given(TEXTS, st.lists(st.integers(0, 400), max_size=8))
-@settings(max_examples=200)
-def test_where_a_stream_is_cut_does_not_depend_on_its_pieces(text, cuts):
+@settings(max_examples=300)
+def test_the_code_of_a_watched_stream_does_not_depend_on_its_pieces(text, cuts):
     def kept(pieces: list[str]) -> str:
         watch, out = CodeEnd(), ""
         for piece in pieces:
@@ -60,11 +60,8 @@ def test_where_a_stream_is_cut_does_not_depend_on_its_pieces(text, cuts):
 
     bounds = [0, *sorted(min(cut, len(text)) for cut in cuts), len(text)]
     pieces = [text[a:b] for a, b in itertools.pairwise(bounds)]
-    whole, pieced = kept([text]), kept(pieces)
-    # A mark that is still growing may be cut short by the end of a piece: never more than the mark itself differs.
-    assert whole.startswith(pieced) or pieced.startswith(whole)
-    assert whole[len(pieced) :].strip("`~ \t\r") == ""
-    assert pieced[len(whole) :].strip("`~ \t\r") == ""
+    whole, pieced = (parse_reply(ModelReply(kept(cut))) for cut in ([text], pieces))
+    assert getattr(whole, "code", None) == getattr(pieced, "code", None)
 
 
 HOSTILE = {

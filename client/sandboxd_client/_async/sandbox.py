@@ -23,9 +23,9 @@ from .session import AsyncSession
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import TracebackType
-    from typing import Self
+    from typing import Self, Unpack
 
-    from sandboxd_client.info import Limits, PolicyInfo, Protection, SessionInfo
+    from sandboxd_client.info import Limits, PolicyInfo, Protection, SandboxOptions, SessionInfo
     from sandboxd_client.results import Execution, Result, Verdict
 
 OPEN_SECONDS = 60.0
@@ -87,10 +87,11 @@ class AsyncSandbox:
         self.files = AsyncFiles(self._ready, request_timeout)
 
     @classmethod
-    async def create(cls, policy: str = "default", address: str | None = None, **options: object) -> Self:
+    async def create(
+        cls, policy: str = "default", address: str | None = None, **options: Unpack[SandboxOptions]
+    ) -> Self:
         """Make a sandbox and open it; takes what the constructor takes."""
-        sandbox = cls(policy, address, **options)  # type: ignore[arg-type]
-        return await sandbox.open()
+        return await cls(policy, address, **options).open()
 
     async def __aenter__(self) -> Self:
         return await self.open()

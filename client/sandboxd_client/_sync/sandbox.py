@@ -25,9 +25,9 @@ from .session import Session
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import TracebackType
-    from typing import Self
+    from typing import Self, Unpack
 
-    from sandboxd_client.info import Limits, PolicyInfo, Protection, SessionInfo
+    from sandboxd_client.info import Limits, PolicyInfo, Protection, SandboxOptions, SessionInfo
     from sandboxd_client.results import Execution, Result, Verdict
 
 OPEN_SECONDS = 60.0
@@ -89,10 +89,11 @@ class Sandbox:
         self.files = Files(self._ready, request_timeout)
 
     @classmethod
-    def create(cls, policy: str = "default", address: str | None = None, **options: object) -> Self:
+    def create(
+        cls, policy: str = "default", address: str | None = None, **options: Unpack[SandboxOptions]
+    ) -> Self:
         """Make a sandbox and open it; takes what the constructor takes."""
-        sandbox = cls(policy, address, **options)  # type: ignore[arg-type]
-        return sandbox.open()
+        return cls(policy, address, **options).open()
 
     def __enter__(self) -> Self:
         return self.open()

@@ -11,7 +11,6 @@ from sandboxd_client.agent.fences import BlockScanner
 # A mark is recognised before its line ends only on a line this short: looking at a long line again with every
 # token would take quadratic time.
 _SHORT_LINE = 16
-_MARKS = ("```", "~~~", "</code>")
 
 
 class CodeEnd:
@@ -43,7 +42,7 @@ class CodeEnd:
         return block is not None and (was_python or block.is_python)
 
     def _ends_early(self) -> bool:
-        """Tell whether the unfinished line is a closing mark already: many models end right after it."""
+        """Tell whether the unfinished line begins with a closing mark: many models end right after it."""
         if not self._scanner.inside_python or self._scanner.inside_string or self._line_length > _SHORT_LINE:
             return False
-        return "".join(self._line).strip() in _MARKS
+        return "".join(self._line).lstrip().startswith(self._scanner.mark)

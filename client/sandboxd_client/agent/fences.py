@@ -19,6 +19,7 @@ CODE_TAG = "code"  # the language of a <code> element
 _OPEN_AT_END = re.compile(r"(?P<mark>`{3,})[ \t]*(?P<tag>python3?|py3?|ipython)$", re.IGNORECASE)
 _OPEN_AT_END_LENGTH = 40
 _OPEN_CODE = re.compile(r"^[ \t]*<code>")
+_CODE = "<code>"
 _CLOSE_CODE = "</code>"
 _TOKEN = re.compile(r"\"\"\"|'''|\\.|[\"'#`~]|</code>")
 
@@ -52,16 +53,15 @@ class _Strings:
         return self._fence(line, mark)
 
     def _fence(self, line: str, mark: str) -> int:
+        start = len(line) - len(line.lstrip())
+        # Outside of a string no line of Python begins or ends in a fence, whatever else stands on it.
+        if line.startswith(mark, start) and (self._naive or not self.quote):
+            return start
         bare = line.rstrip()
-        body = bare.rstrip(mark[0])
-        found = len(bare) - len(body) >= len(mark)
         if self._naive:
-            return len(body) if found and not body.strip() else -1
-        if found and not self.quote and not body.strip():
-            return len(body)
-        # "print(x)```" closes too: outside a string no Python line can end in backticks.
-        at = self._scan(line, mark)
-        return len(body) if found and at >= 0 else -1
+            return -1
+        outside = self._scan(line, mark) >= 0
+        return len(bare.rstrip(mark[0])) if outside and bare.endswith(mark) else -1
 
     def _scan(self, line: str, mark: str) -> int:
         for token in _TOKEN.finditer(line):
@@ -99,6 +99,11 @@ class BlockScanner:
         return bool(self._mark)
 
     @property
+    def mark(self) -> str:
+        """Return the mark that closes the open block, "" where none is open."""
+        return self._mark
+
+    @property
     def inside_string(self) -> bool:
         """Tell whether a string of the open block is open."""
         return bool(self._strings.quote)
@@ -113,10 +118,18 @@ class BlockScanner:
         start = self._offset
         self._offset += len(line) + 1
         if self.inside:
-            return self._body(line)
+            block = self._body(line)
+            if block and (fence := _opening(line)) and fence[2] in PYTHON_TAGS:
+                self._open(
+                    fence[1], fence[2], "", start + fence[0]
+                )  # a block that began before the last one ended
+            return block
         if code := _OPEN_CODE.match(line):
             self._open(_CLOSE_CODE, CODE_TAG, "", start)
             return self._body(line[code.end() :])
+        if line.rstrip().endswith(_CODE):  # "Code: <code>"
+            self._open(_CLOSE_CODE, CODE_TAG, "", start + len(line.rstrip()) - len(_CODE))
+            return None
         if fence := _opening(line):
             at, mark, tag = fence
             self._open(mark, tag, line[:at] if not line[:at].strip() else "", start + at)

@@ -15,6 +15,7 @@ Why it looks like this:
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from sandboxd_client.agent.text import inert
@@ -95,7 +96,17 @@ def _imports(policy: PolicyInfo) -> str:
         return "You may import the standard library and the installed packages."
     if not policy.allowed_imports:
         return "Nothing may be imported."
-    return f"These modules may be imported and no others: {_joined(policy.allowed_imports)}."
+    names = [
+        name for name in policy.allowed_imports if not name.startswith("__")
+    ]  # `from __future__` is no import
+    whole = {name.removesuffix(".*") for name in names if "." not in name.removesuffix(".*")}
+    parts = {name.partition(".")[0] for name in names} - whole
+    added = sorted(name for name in whole if name not in sys.stdlib_module_names)
+    lines = [f"You may import {_joined([*added, *sorted(whole - set(added))])} and nothing else."]
+    if parts:
+        # Name by name they would fill the page; the screen's hint says what to use instead of what it refuses.
+        lines.append(f"Of {_joined(sorted(parts))} only the harmless parts may be used.")
+    return " ".join(lines)
 
 
 def _packages(policy: PolicyInfo) -> str:
@@ -135,7 +146,7 @@ def _size(count: int) -> str:
 
 def _joined(names: Iterable[str]) -> str:
     """Join names up to a bound: a policy may list hundreds, and the prompt is paid for at every step."""
-    text = ", ".join(sorted(set(names), key=str.lower))
+    text = ", ".join(names)
     if len(text) <= _MAX_LIST_CHARACTERS:
         return text
     return text[:_MAX_LIST_CHARACTERS].rpartition(",")[0] + " and more"

@@ -101,7 +101,7 @@ def _ensure_environment(view: View) -> None:
     """
     if os.environ.get("SANDBOXD_ADDRESS"):
         return
-    view.say(f"Environment: {_ENVIRONMENT} (made once, which takes about a minute)")
+    view.say(f"Environment: {_ENVIRONMENT} (made on first use, which takes about a minute)")
     command = [sys.executable, "-m", "sandboxd", "env", "create", _ENVIRONMENT, "--if-missing"]
     if subprocess.run(command, check=False).returncode:
         raise DemoError(f"environment {_ENVIRONMENT} could not be made; see above")
@@ -122,7 +122,7 @@ def _report(result: AgentResult, wrong: list[str], view: View) -> None:
         view.say(f"Failure: {result.failure.code}: {inert(result.failure.message)}")
     if result.outcome is not AgentOutcome.ANSWERED:
         return
-    view.say("Answer: correlation with visibility")
+    view.say("Answer: correlation with visibility, strongest first")
     for name, value in _rows(result.answer):
         view.say(f"  {name:<12} {value:>9}")
     for difference in wrong:

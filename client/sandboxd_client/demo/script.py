@@ -53,7 +53,9 @@ axes.set_xticks(range(len(matrix)), matrix.columns, rotation=45, ha="right")
 axes.set_yticks(range(len(matrix)), matrix.columns)
 for row in range(len(matrix)):
     for column in range(len(matrix)):
-        axes.text(column, row, f"{matrix.iloc[row, column]:.2f}", ha="center", va="center", fontsize=8)
+        value = matrix.iloc[row, column]
+        color = "white" if abs(value) > 0.7 else "black"
+        axes.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=8, color=color)
 figure.colorbar(image, label="Pearson correlation")
 axes.set_title("Hourly weather at New York's airports, 2013")
 figure.tight_layout()

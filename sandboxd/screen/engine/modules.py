@@ -74,15 +74,21 @@ class Path(NamedTuple):
 
 def check(inventory: Inventory, rules: Rules, found: Findings) -> None:
     """Check import statements, and every use of a name that may be a module."""
-    for node, _ in inventory.imports:
+    for node, scope in inventory.imports:
+        if scope.kind == "class":
+            hint = "Import at the top of the snippet."
+            found.add("module-as-value", "an import cannot stand in a class body", node=node, hint=hint)
         if isinstance(node, ast.Import):
             for alias in node.names:
                 _check_import(alias, rules, found)
         else:
             _check_import_from(node, rules, found)
     for use in inventory.uses:
-        for path in paths_of(use.scope, use.name.id, rules):
+        paths = paths_of(use.scope, use.name.id, rules)
+        for path in paths:
             _check_use(use, path, rules, found)
+        if not paths and use.attributes and use.scope.resolve(use.name.id) is None:
+            _check_unknown(use, found)
     _check_writes(inventory, rules, found)
 
 
@@ -119,8 +125,11 @@ def _check_import_from(node: ast.ImportFrom, rules: Rules, found: Findings) -> N
     for alias in node.names:
         path = f"{module}.{alias.name}"
         if alias.name == "*":
-            message = f"'from {clip(module)} import *' is not allowed"
-            found.add("import-star", message, node=alias, hint="Name what you need.", symbol=module)
+            message = f"'from {clip(module)} import *' hides which names come in"
+            action = rules.star if rules.modules.wholly_allowed(module) else "deny"
+            found.add(
+                "import-star", message, node=alias, hint="Name what you need.", symbol=module, action=action
+            )
         elif rules.modules.leads_to_members(path) and not rules.modules.member_allowed(path):
             if alias.asname and alias.asname != alias.name:
                 _refuse_renaming(path, alias, found)
@@ -140,6 +149,17 @@ def _check_use(use: Use, path: Path, rules: Rules, found: Findings) -> None:
             _refuse_value(use, full, found)
     elif names:
         _check_member(path.dotted, names, use.attributes[-1], rules, found, module=path.kind != "member")
+
+
+def _check_unknown(use: Use, found: Findings) -> None:
+    """A name from an earlier snippet may be a module under any name: only the names that matter most are looked for."""
+    for link in use.attributes:
+        if link.attr in _POWERFUL:
+            symbol = f"{use.name.id}.{link.attr}"
+            message = f"{clip(symbol)!r} may be a module that another one uses for itself"
+            hint = f"Import {link.attr} itself, where the policy allows it; or rename the attribute."
+            found.add("borrowed-module", message, node=link, hint=hint, symbol=symbol)
+            return
 
 
 def _import_was_allowed(path: Path, rules: Rules) -> bool:

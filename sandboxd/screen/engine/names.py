@@ -66,6 +66,7 @@ def _check_reads(inventory: Inventory, rules: Rules, found: Findings) -> None:
         if (
             name.endswith("__")
             and name not in _READABLE
+            and name not in rules.builtins_deny  # has its own finding
             and not _own_dunder(name, use.scope.resolve(name), rules)
         ):
             message = f"name {clip(name)!r} is not allowed"

@@ -15,6 +15,7 @@ class Rules:
         self.text: dict[str, str] = form["text"]
         self.node_groups = frozenset(form["nodes_allow"])
         self.builtins_deny = frozenset(form["builtins_deny"])
+        self.star: str = form["imports_star"]
         self.dynamic: str = form["attributes_dynamic"]
         self.format: str = form["attributes_format"]
         self.elsewhere = dict(form["elsewhere"])
@@ -65,6 +66,10 @@ class Modules:
     def leads_to_members(self, path: str) -> bool:
         """Say whether something below this path is listed."""
         return path in self._ancestors
+
+    def wholly_allowed(self, path: str) -> bool:
+        """Say whether a module is allowed and none of its direct members is denied."""
+        return self.module_allowed(path) and not any(name.rpartition(".")[0] == path for name in self._deny)
 
     def is_listed(self, path: str) -> bool:
         """Say whether exactly this path is on the allow list."""

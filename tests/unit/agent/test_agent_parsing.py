@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from sandboxd_client.agent.code_end import CodeEnd
 from sandboxd_client.agent.parsing import ParsedCode, ParseProblem, parse_reply
 from sandboxd_client.models import ModelReply, ToolCall
 
@@ -29,6 +30,7 @@ def parse(text: str = "", calls=(), finish: str = "stop"):
         f"<code>\n{CODE}\n</code>",
         f"<code>{CODE}</code>",
         f"<code>\n{CODE}",
+        f"Code: <code>\n{CODE}\n</code>",
         f"<code>\n```python\n{CODE}\n```\n</code>",
         f"```python\r\n{CODE}\r\n```\r\n".replace("\n", "\r\n").replace("\r\r", "\r"),
         "```python\rx = 1\rprint(x)\r```",
@@ -82,6 +84,11 @@ def test_a_tool_call_of_final_answer_becomes_a_literal(arguments, code):
 def test_several_blocks_are_joined_in_order_and_the_thought_is_what_stands_before():
     parsed = parse("First.\n```python\na = 1\n```\nThen.\n```py\nb = a\n```\nEnd.")
     assert parsed == ParsedCode("a = 1\n\nb = a", "First.", "block")
+
+
+def test_a_block_that_begins_before_the_last_one_ended_is_a_block_of_its_own():
+    assert parse("```python\na = 1\n```python\nb = 2\n```").code == "a = 1\n\nb = 2"
+    assert parse("```python\na = 1\n```Observation: 1").code == "a = 1"
 
 
 def test_blocks_of_other_languages_are_left_out():
@@ -156,3 +163,33 @@ def test_a_reply_cut_off_after_its_block_is_run():
 
 def test_a_tool_call_without_code_is_a_problem():
     assert parse("", [ToolCall("python", '{"city": 1}')]).code == "bad_call"
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("```python\n1\n```\nObservation: 1", "```python\n1\n```"),
+        ("```bash\nls\n```\n```python\n1\n```\nmore", "```bash\nls\n```\n```python\n1\n```"),
+        ("```\nplain\n```\n```py\n1\n```x", "```\nplain\n```\n```py\n1\n```x"),
+        ("<code>1</code>\nmore", "<code>1</code>"),
+        (f"```python\n{NESTED}\n```\nmore", f"```python\n{NESTED}\n```"),
+        ("```python\r\n1\r\n```\r\nmore", "```python\r\n1\r\n```\r"),
+    ],
+)
+def test_a_stream_is_kept_up_to_the_end_of_its_first_python_block(text, kept):
+    watch = CodeEnd()
+    assert watch.feed(text) == len(kept)
+
+
+@pytest.mark.parametrize(
+    "text", ["no code", "```bash\nls\n```\n", "```python\nx = '''\n```\n", "```\n1\n```\n"]
+)
+def test_a_stream_without_the_end_of_python_code_goes_on(text):
+    assert CodeEnd().feed(text) is None
+
+
+def test_a_closing_mark_ends_the_stream_before_its_line_does():
+    watch = CodeEnd()
+    assert [watch.feed(piece) for piece in ("```python\n1\n", "``", "`")] == [None, None, 1]
+    watch = CodeEnd()
+    assert [watch.feed(piece) for piece in ("````py\n1\n", "```", "`")] == [None, None, 1]

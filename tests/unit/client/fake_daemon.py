@@ -4,8 +4,11 @@ It speaks the real wire over a real socket. What it "runs" is a script: a list o
 `started` counts how often each execution id was begun: the number that at-most-once is about.
 """
 
+# ruff: noqa: N802 - the names are gRPC's
+
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import queue
 import threading
@@ -84,7 +87,9 @@ class FakeDaemon(rpc.SandboxServiceServicer, rpc.PolicyServiceServicer):
         self.refuse_attach: list[pb.ErrorInfo] = []
         self.silent_ask = False
         self.withheld: list[pb.SessionEvent] = []  # run, and recorded, but never sent
-        self.outbox: queue.SimpleQueue[Any] = queue.SimpleQueue()  # of the newest stream
+        self.attached: queue.SimpleQueue[Any] | None = (
+            None  # the newest stream of a session that was detached
+        )
         self.download: list[pb.DownloadResponse] | None = None
         self.interrupted = threading.Event()
         self._sequence = 0
@@ -110,7 +115,7 @@ class FakeDaemon(rpc.SandboxServiceServicer, rpc.PolicyServiceServicer):
     # ---- the session stream
 
     def Session(self, request_iterator: Any, context: grpc.ServicerContext) -> Iterator[pb.SessionEvent]:
-        self.outbox = outbox = queue.SimpleQueue()
+        outbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
         threading.Thread(target=self._read, args=(request_iterator, outbox), daemon=True).start()
         context.add_callback(lambda: outbox.put(END))
         while (item := outbox.get()) is not END:
@@ -121,15 +126,11 @@ class FakeDaemon(rpc.SandboxServiceServicer, rpc.PolicyServiceServicer):
             yield item
 
     def _read(self, requests: Any, outbox: queue.SimpleQueue[Any]) -> None:
-        try:
+        with contextlib.suppress(Exception):  # a request stream that was cut raises a bare one
             for request in requests:
                 kind = request.WhichOneof("request")
                 self.requests.append(kind)
                 getattr(self, f"_on_{kind}")(request, outbox)
-        except grpc.RpcError:
-            pass
-        except Exception:  # iterating a request stream that was cut raises a bare Exception
-            pass
 
     def _on_open(self, request: pb.SessionRequest, outbox: Any) -> None:
         if self.refuse_open is not None:
@@ -146,6 +147,7 @@ class FakeDaemon(rpc.SandboxServiceServicer, rpc.PolicyServiceServicer):
             outbox.put(info("SESSION_LOST", "SESSION_LOST"))
             return
         outbox.put(pb.SessionEvent(request_id=request.request_id, opened=self.opened))
+        self.attached = outbox
         last = list(self.jobs.values())[-1:]
         for event in [event for job in last for event in job.events]:
             if event.sequence > request.attach.after_sequence:
@@ -158,10 +160,10 @@ class FakeDaemon(rpc.SandboxServiceServicer, rpc.PolicyServiceServicer):
             return
         execution_id = request.execute.execution_id
         threading.Thread(
-            target=self._run, args=(script, execution_id, request.request_id), daemon=True
+            target=self._run, args=(script, execution_id, request.request_id, outbox), daemon=True
         ).start()
 
-    def _run(self, script: list[Any], execution_id: str, request_id: int) -> None:
+    def _run(self, script: list[Any], execution_id: str, request_id: int, outbox: Any) -> None:
         self.started[execution_id] += 1
         job = self.jobs.setdefault(execution_id, Job())
         for step in script:
@@ -178,9 +180,9 @@ class FakeDaemon(rpc.SandboxServiceServicer, rpc.PolicyServiceServicer):
                 job.events.append(event)
                 job.finished = job.finished or event.HasField("result")
                 if step not in self.withheld:
-                    self.outbox.put(event)
+                    (self.attached or outbox).put(event)
             else:
-                self.outbox.put(step)
+                (self.attached or outbox).put(step)
 
     def _on_interrupt(self, request: pb.SessionRequest, outbox: Any) -> None:
         self.interrupted.set()

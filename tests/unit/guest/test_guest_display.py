@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Iterator
 
 import pytest
 
@@ -162,7 +163,7 @@ def test_series_is_a_table(data_guest: Guest) -> None:
 
 
 @pytest.fixture(scope="module")
-def plot_guest():  # noqa: ANN201
+def plot_guest() -> Iterator[Guest]:
     pytest.importorskip("matplotlib", reason="figures need matplotlib in this interpreter")
     with Guest() as running:  # not preloaded: the import hook is under test too
         yield running

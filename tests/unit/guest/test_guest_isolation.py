@@ -7,6 +7,7 @@ import socket
 import struct
 import subprocess
 import sys
+import sysconfig
 
 import pytest
 
@@ -19,7 +20,8 @@ import ctypes, json, os, signal, socket, struct, sys, random
 root, site = sys.argv[1:3]
 sys.path.insert(0, root)
 sys.path.append(site)
-import sandboxd.guest, multiprocessing, tempfile
+import sandboxd.guest, multiprocessing, ssl, tempfile
+ssl.RAND_bytes(16), random.random(), next(tempfile._get_candidate_names())
 raw = {"preload": ["numpy"], "packages": [], "workdir": "/tmp"}
 sandboxd.guest.warm(raw)
 signal.signal(signal.SIGTERM, lambda *a: None)
@@ -52,8 +54,6 @@ print(json.dumps(answers))
 
 def twins(code: str) -> tuple[str, str]:
     """Run one cell in two guests forked from the same warm process."""
-    import sysconfig
-
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-B", "-c", _TWINS, str(ROOT), sysconfig.get_paths()["purelib"], code],
         capture_output=True,
@@ -75,6 +75,7 @@ def twins(code: str) -> tuple[str, str]:
         "__import__('tempfile').mktemp()",
         "__import__('multiprocessing').current_process().authkey",
         "__import__('uuid').uuid4()",
+        "__import__('ssl').RAND_bytes(16)",
     ],
 )
 def test_twins_of_one_zygote_draw_different_values(expression: str) -> None:

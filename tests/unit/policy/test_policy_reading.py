@@ -8,6 +8,7 @@ from sandboxd.errors import Code, SandboxdError
 from sandboxd.policy import json_schema
 from sandboxd.policy.reading import read_source
 from sandboxd.policy.schema import PolicyFile
+from sandboxd.policy.units import DURATION_PATTERN
 
 HEAD = "apiVersion: sandboxd/v1\nkind: Policy\nmetadata: {name: p}\n"
 
@@ -36,7 +37,13 @@ def test_reads_a_whole_policy():
     ("body", "line", "key", "said", "allowed"),
     [
         ("limits: {wal: 30s}\n", 4, "limits.wal", "unknown key", "wall"),
-        ("limits:\n  memory:\n    maximum: 1GiB\n", 6, "limits.memory.maximum", "unknown key", "max, enforce"),
+        (
+            "limits:\n  memory:\n    maximum: 1GiB\n",
+            6,
+            "limits.memory.maximum",
+            "unknown key",
+            "max, enforce",
+        ),
         ("restrict: {enabled: true}\n", 4, "restrict", "unknown key", "screen"),
         ("tools: {allow: []}\n", 4, "tools", "unknown key", "limits"),
         ("limits: {wall: 30}\n", 4, "limits.wall", "no such quantity", "ms, s, m, h"),
@@ -49,14 +56,32 @@ def test_reads_a_whole_policy():
         ("limits: 5\n", 4, "limits", "mapping", "wall"),
         ("isolate: {executor: docker}\n", 4, "isolate.executor", "allowed values", "process"),
         ("isolate: {network: full}\n", 4, "isolate.network", "allowed values", "none"),
-        ("isolate:\n  require:\n    - seccomp\n    - selinux\n", 7, "isolate.require[1]", "allowed values", "landlock"),
-        ("screen: {nodes: {allow: ['@everything']}}\n", 4, "screen.nodes.allow[0]", "allowed values", "@core"),
+        (
+            "isolate:\n  require:\n    - seccomp\n    - selinux\n",
+            7,
+            "isolate.require[1]",
+            "allowed values",
+            "landlock",
+        ),
+        (
+            "screen: {nodes: {allow: ['@everything']}}\n",
+            4,
+            "screen.nodes.allow[0]",
+            "allowed values",
+            "@core",
+        ),
         ("screen: {imports: {allow: ['*']}}\n", 4, "screen.imports.allow[0]", "pattern", ""),
         ("screen: {imports: {allow: ['os.*.path']}}\n", 4, "screen.imports.allow[0]", "pattern", ""),
         ("screen: {imports: {allow: math}}\n", 4, "screen.imports.allow", "list", ""),
         ("screen: {enabled: 'false'}\n", 4, "screen.enabled", "boolean", ""),
         ("screen: {text: {bidi: ignore}}\n", 4, "screen.text.bidi", "allowed values", "deny"),
-        ("screen: {imports: {allow: [os], deny: [os]}}\n", 4, "screen.imports.deny[0]", "both allowed and denied", ""),
+        (
+            "screen: {imports: {allow: [os], deny: [os]}}\n",
+            4,
+            "screen.imports.deny[0]",
+            "both allowed and denied",
+            "",
+        ),
         ("extends: Default\n", 4, "extends", "pattern", ""),
     ],
 )
@@ -107,6 +132,6 @@ def test_json_schema_matches_the_models():
     schema = json_schema()
     assert schema["additionalProperties"] is False
     assert set(schema["properties"]) == {one.alias or name for name, one in PolicyFile.model_fields.items()}
-    assert schema["$defs"]["LimitsSection"]["properties"]["wall"] == {"type": "string", "pattern": "^(0|[1-9][0-9]{0,11})(ms|s|m|h)$"}
+    assert schema["$defs"]["LimitsSection"]["properties"]["wall"]["pattern"] == DURATION_PATTERN
     assert '"null"' not in json.dumps(schema)
     assert all(one["additionalProperties"] is False for one in schema["$defs"].values())

@@ -128,14 +128,27 @@ def test_the_floor_is_at_most_every_shipped_policy(write):
     floor = load(write("bare")).get("bare")
     for name in ("default", "data-science"):
         policy = load().get(name)
-        for field in ("wall_seconds", "cpu_seconds", "memory_bytes", "disk_bytes", "output_bytes", "pids", "files"):
+        for field in (
+            "wall_seconds",
+            "cpu_seconds",
+            "memory_bytes",
+            "disk_bytes",
+            "output_bytes",
+            "pids",
+            "files",
+        ):
             assert getattr(floor.limits, field) <= getattr(policy.limits, field), field
         assert set(floor.require) <= set(policy.require)
 
 
 def test_a_chain_adds_and_takes_out(write):
-    write("mid", "extends: default\nscreen: {imports: {deny: [math]}, builtins: {allow: [vars], deny: [input]}}\n")
-    directory = write("leaf", "extends: mid\nscreen: {imports: {allow: [math, os.getpid]}}\nlimits: {wall: 5s}\n")
+    write(
+        "mid",
+        "extends: default\nscreen: {imports: {deny: [math]}, builtins: {allow: [vars], deny: [input]}}\n",
+    )
+    directory = write(
+        "leaf", "extends: mid\nscreen: {imports: {allow: [math, os.getpid]}}\nlimits: {wall: 5s}\n"
+    )
     mid, leaf = load(directory).get("mid"), load(directory).get("leaf")
     assert "math" not in mid.screen.imports_allow
     assert "math" in mid.screen.imports_deny
@@ -221,7 +234,9 @@ def test_a_request_narrows():
     assert policy.narrow({}) == policy.limits
 
 
-@pytest.mark.parametrize("wanted", [{"wall_seconds": 30.5}, {"pids": 65}, {"memory_bytes": 2**40}, {"grace_seconds": 1}])
+@pytest.mark.parametrize(
+    "wanted", [{"wall_seconds": 30.5}, {"pids": 65}, {"memory_bytes": 2**40}, {"grace_seconds": 1}]
+)
 def test_a_request_never_widens(wanted):
     error = refused(lambda: load().get("default").narrow(wanted), Code.LIMIT_ABOVE_POLICY)
     assert error.metadata["limit"] == next(iter(wanted))
@@ -249,10 +264,23 @@ def test_what_is_no_limit(wanted):
 
 
 POLICY = load().get("default")
-FIELDS = ("wall_seconds", "grace_seconds", "cpu_seconds", "memory_bytes", "disk_bytes", "output_bytes", "pids", "files")
+FIELDS = (
+    "wall_seconds",
+    "grace_seconds",
+    "cpu_seconds",
+    "memory_bytes",
+    "disk_bytes",
+    "output_bytes",
+    "pids",
+    "files",
+)
 
 
-@given(st.dictionaries(st.sampled_from(FIELDS), st.one_of(st.none(), st.integers(-5, 2**40), st.floats(-1, 1e12))))
+@given(
+    st.dictionaries(
+        st.sampled_from(FIELDS), st.one_of(st.none(), st.integers(-5, 2**40), st.floats(-1, 1e12))
+    )
+)
 def test_whatever_is_asked_nothing_gets_larger(wanted):
     try:
         limits = POLICY.narrow(wanted)

@@ -1,5 +1,7 @@
 """The strict YAML loader: what it reads, and each trap it refuses."""
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -76,8 +78,5 @@ def test_a_quoted_word_is_that_word():
 
 @given(st.binary(max_size=200))
 def test_any_bytes_give_data_or_a_problem(content):
-    try:
-        load(content)
-    except YamlProblemError as problem:
-        assert problem.line >= 1
-        assert problem.message
+    with contextlib.suppress(YamlProblemError):
+        assert isinstance(load(content).data, (dict, list, str, int))

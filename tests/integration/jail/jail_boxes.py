@@ -1,0 +1,164 @@
+"""What the jail's tests share: boxes with small limits, a way to run code in them, and a look at their processes."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sandboxd.events import Display, Limits, Output, Result
+from sandboxd.executors.base import BoxSpec, Job
+from sandboxd.executors.process import ProcessBox, ProcessExecutor
+
+MIB = 1 << 20
+LIMITS = Limits(
+    wall_seconds=20,
+    grace_seconds=0.25,
+    cpu_seconds=20,
+    memory_bytes=256 * MIB,
+    disk_bytes=16 * MIB,
+    output_bytes=MIB,
+    pids=24,
+    files=256,
+)
+_numbers = itertools.count(1)
+
+
+@dataclass
+class Ran:
+    """What one execution gave back."""
+
+    result: Result
+    events: list[Output | Display]
+
+    def output(self, stream: str) -> bytes:
+        return b"".join(e.data for e in self.events if isinstance(e, Output) and e.stream == stream)
+
+    @property
+    def stdout(self) -> str:
+        return self.output("stdout").decode()
+
+    @property
+    def displays(self) -> list[Display]:
+        return [e for e in self.events if isinstance(e, Display)]
+
+
+def execution_id() -> str:
+    return f"x-{next(_numbers):06}"
+
+
+async def run_fully(box: ProcessBox, code: str, deadline_seconds: float = 10.0) -> Ran:
+    """Run a cell; the hard bound around it makes a hang of ours a failure and not a stuck test run."""
+    events: list[Output | Display] = []
+    async with asyncio.timeout(deadline_seconds + 10):
+        result = await box.execute(Job(execution_id(), code, deadline_seconds), events.append)
+    return Ran(result, events)
+
+
+async def run(box: ProcessBox, code: str, deadline_seconds: float = 10.0) -> tuple[Result, str, str]:
+    """Run a cell; return its result and what it printed."""
+    ran = await run_fully(box, code, deadline_seconds)
+    return ran.result, ran.stdout, ran.output("stderr").decode()
+
+
+async def answer(box: ProcessBox, code: str) -> Any:
+    """Run a cell that must succeed and that prints one JSON value as its last line."""
+    result, stdout, stderr = await run(box, code)
+    assert result.outcome == "ok", (result.outcome, result.evidence, result.error, stderr)
+    return json.loads(stdout.strip().splitlines()[-1])
+
+
+async def open_box(executor: ProcessExecutor, **limits: Any) -> ProcessBox:
+    return await executor.open(BoxSpec("s-test", "base", replace(LIMITS, **limits)))
+
+
+def need(box: ProcessBox, *protections: str) -> None:
+    """Skip where this host does not offer these. As root they are never missing by accident: then it is a failure."""
+    off = [f"{row.name}: {row.detail}" for row in box.protections if row.name in protections and not row.active]
+    if not off:
+        return
+    if os.geteuid() == 0 and os.environ.get("CI"):
+        pytest.fail(f"required here, and off: {off}")
+    pytest.skip("; ".join(off))
+
+
+# ---- processes, as the host sees them -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process of this test run. `role` is launcher, undertaker, zygote, pid1, inmate or other."""
+
+    pid: int
+    parent: int
+    state: str
+    role: str
+
+
+def family(root: int | None = None) -> list[Process]:
+    """Return every living descendant of a process (this one by default), zombies left out."""
+    children: dict[int, list[Process]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and (process := _look(int(entry.name))) is not None:
+            children.setdefault(process.parent, []).append(process)
+    found: list[Process] = []
+    todo = [root or os.getpid()]
+    while todo:
+        below = children.get(todo.pop(), [])
+        found += below
+        todo += [process.pid for process in below]
+    return [process for process in found if process.state != "Z"]
+
+
+def _look(pid: int) -> Process | None:
+    try:
+        status = dict(
+            line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines() if ":\t" in line
+        )
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (OSError, ValueError):
+        return None
+    return Process(pid, int(status["PPid"]), status["State"][0], _role(status, command))
+
+
+def _role(status: dict[str, str], command: bytes) -> str:
+    ids = status.get("NSpid", "").split()
+    if len(ids) > 1 and ids != [status["Pid"]] * len(ids):
+        return "pid1" if ids[-1] == "1" else "inmate"
+    if b"sandboxd.launcher" in command:
+        return "launcher"
+    return "zygote" if b"sandboxd.jail.zygote" in command else "other"
+
+
+def find(role: str, root: int | None = None) -> list[int]:
+    """Return the pids of a role, oldest first. The undertaker is the launcher's own fork of itself."""
+    members = family(root)
+    launchers = {process.pid for process in members if process.role == "launcher"}
+    undertakers = {process.pid for process in members if process.pid in launchers and process.parent in launchers}
+    pids = {
+        "launcher": launchers - undertakers,
+        "undertaker": undertakers,
+    }.get(role, {process.pid for process in members if process.role == role})
+    return sorted(pids)
+
+
+def cgroup_directories(instance: str) -> list[Path]:
+    return [path for path in Path("/sys/fs/cgroup").rglob(f"sandboxd-{instance}") if path.is_dir()]
+
+
+async def eventually(check: Callable[[], bool], seconds: float = 5.0) -> bool:
+    """Wait until `check` holds; return whether it did in time."""
+    deadline = time.monotonic() + seconds
+    while not check():
+        if time.monotonic() > deadline:
+            return False
+        await asyncio.sleep(0.02)
+    return True

@@ -1,0 +1,22 @@
+"""Runs the engine in this process: the rules are the same, only the process around them is missing."""
+
+from sandboxd.policy import PolicySet
+from sandboxd.screen.engine.analysis import analyse
+from sandboxd.screen.engine.findings import Findings
+from sandboxd.screen.engine.rules import Rules
+from sandboxd.screen.engine.text import check_text
+
+POLICIES = PolicySet.load(None, default="default", allow_unscreened=True)
+RULES = {name: Rules(POLICIES.get(name).screen.as_json()) for name in ("default", "data-science")}
+
+
+def screen_source(source: str, /, policy: str = "default", **budgets: int) -> list[dict]:
+    rules = RULES[policy]
+    if budgets:
+        form = POLICIES.get(policy).screen.as_json()
+        rules = Rules({**form, "budgets": {**form["budgets"], **budgets}})
+    found = Findings(source)
+    check_text(source, rules.budgets, rules.text, found)
+    if len(found):
+        return found.worst()[0]
+    return analyse(source, rules)["findings"]
