@@ -1,9 +1,16 @@
-"""Top-level await: one event loop for the whole session, so that tasks and connections outlive their cell."""
+"""Top-level await: one event loop for the whole session, so that tasks and connections outlive their cell.
+
+An interrupt may be raised inside asyncio's own code, between a state change and the `finally` that undoes it; the thread
+then seems to run a loop for ever after. `CellLoop.settle` mends that between cells, where nothing can be running.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from typing import Any, Coroutine, Optional
+
+_get_running_loop = asyncio._get_running_loop  # noqa: SLF001
+_set_running_loop = asyncio._set_running_loop  # noqa: SLF001 - what event loops are written with
 
 
 class CellLoop:
@@ -16,22 +23,36 @@ class CellLoop:
 
     def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Run a cell's coroutine to its end."""
-        if self._loop is None or self._loop.is_closed() or self._loop.is_running():
+        if self._loop is None or self._loop.is_closed():
             self._loop = asyncio.new_event_loop()
         loop = self._loop
         task = loop.create_task(coroutine)
         try:
             return loop.run_until_complete(task)
-        except BaseException:
-            self._abandon(loop, task)
+        except BaseException as error:
+            self._end(loop, task, stopped=not isinstance(error, Exception))
             raise
 
-    def _abandon(self, loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any]) -> None:
-        """End a task that an interrupt left behind; a loop in which that fails is given up."""
+    def settle(self) -> None:
+        """Forget a loop that an interrupt left in mid-step. Call between cells, with the gate closed."""
+        if _get_running_loop() is not None:
+            _set_running_loop(None)
+        if self._loop is not None and (self._loop.is_running() or getattr(self._loop, "_stopping", False)):
+            self._loop = None
+
+    def _end(self, loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any], *, stopped: bool) -> None:
+        """End what an interrupt or an exit left behind; a loop in which that fails is given up."""
         try:
             if not task.done():
+                task._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001 - no news for the user
                 task.cancel()
-                loop.run_until_complete(asyncio.wait([task]))
+                task.add_done_callback(lambda _: loop.stop())
+                loop.run_forever()
+            if (
+                stopped
+            ):  # the call that would have stopped the loop still waits: it must not stop the next cell's
+                loop.call_soon(loop.stop)
+                loop.run_forever()
             if not task.cancelled():
                 task.exception()  # read it, or asyncio reports it as never retrieved
         except BaseException:

@@ -48,7 +48,8 @@ class Session:
         self._workdir = settings.workdir
         self._pid = _getpid()
         self._streams = Streams(gate)
-        self._interpreter = Interpreter(CellLoop())
+        self._loop = CellLoop()
+        self._interpreter = Interpreter(self._loop)
         self._displays = display.Displays(channel, settings)
         self._answer = Answer(settings.repr_limit)
         self._reporter = Reporter(gate, self._interpreter.sources, settings)
@@ -87,6 +88,7 @@ class Session:
         text, error = self._gate.call(self._attempt, code, filename)
         self._gate.tame()
         hygiene.between_cells()
+        self._loop.settle()
         if _getpid() != self._pid:
             self._leave_child(error)
         error = self._end_displays(error)

@@ -30,6 +30,8 @@ def main(argv: Sequence[str]) -> int:
     Args:
         argv: the arguments after `sandboxd serve`.
     """
+    # Read when gRPC is imported, which is later: its fork handlers are for processes that fork without exec.
+    os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "false"
     announcer = Announcer()
     try:
         config, invocation = load(parse_arguments(argv), os.environ)

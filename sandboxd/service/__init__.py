@@ -1,11 +1,5 @@
 """The gRPC face: servicers that translate between the wire and the parts below. No decision is made here."""
 
-import os
-
-# Before gRPC is imported: its fork handlers are for processes that fork without exec, and this one never
-# does.
-os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "false"
-
 from sandboxd.service.admin import AdminService
 from sandboxd.service.files import FileService
 from sandboxd.service.peer import PeerNames

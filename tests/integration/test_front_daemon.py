@@ -227,6 +227,36 @@ async def test_kill_9_of_the_front_leaves_nothing(start_daemon):
         assert alive == []
 
 
+async def test_the_front_never_forks_without_exec(start_daemon):
+    """Invariant 9: every child is another program, and holds none of gRPC's threads or sockets."""
+    daemon = start_daemon()
+    async with connected(daemon.address) as wire:
+        stream = await wire.open()
+        await stream.run("1")
+        children = psutil.Process(daemon.process.pid).children(recursive=True)
+        assert children
+        for child in children:
+            maps = Path(f"/proc/{child.pid}/maps").read_text()
+            assert "cygrpc" not in maps, child.cmdline()
+            assert "serve" not in child.cmdline()
+        stream.cut()
+
+
+async def test_a_full_log_refuses_new_work_and_names_the_remedy(start_daemon):
+    """Invariant 7."""
+    daemon = start_daemon("--log-rotate-bytes", "32KiB", "--log-max-bytes", "64KiB")
+    async with connected(daemon.address) as wire:
+        stream = await wire.open()
+        for _ in range(200):
+            event = (await stream.run("1"))[-1]
+            if event.WhichOneof("event") == "refused":
+                break
+        assert event.refused.error.reason == "LOG_FULL"
+        assert event.refused.error.metadata["failure_class"] == "NOT_STARTED"
+        assert "log_max_bytes" in event.refused.error.metadata["remedy"]
+        stream.cut()
+
+
 async def test_after_a_restart_sessions_are_lost_and_executions_told(start_daemon):
     first = start_daemon(state="same")
     finished = new_id()

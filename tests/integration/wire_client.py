@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
 
 import grpc
-from google.protobuf.message import Message
 from sandboxd_proto.v1 import sandbox_pb2 as pb
 from sandboxd_proto.v1 import sandbox_pb2_grpc as rpc
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from google.protobuf.message import Message
 
 LAST = frozenset({"result", "refused", "closed"})
 

@@ -52,6 +52,15 @@ class Box:
         self.release.set()
 
 
+async def until(condition) -> None:
+    """Let the loop turn until a condition holds."""
+    for _ in range(1000):
+        if condition():
+            return
+        await asyncio.sleep(0)
+    raise AssertionError("it never came to that")
+
+
 def records(directory) -> list[dict]:
     lines = [line for path in sorted(directory.glob("*")) for line in path.read_text().splitlines()]
     return [record for record in map(json.loads, lines) if record["kind"].startswith("execution_")]
@@ -70,7 +79,6 @@ def house(tmp_path, policy):
         directory = tmp_path / "log"
         admission = Admission(Bounds(max_sessions=9, max_concurrent=1, max_queue=1))
         executions = Executions.open(log, [])
-        events: list = []
 
         def pipeline(self, verdict: Verdict = ALLOW) -> Pipeline:
             return Pipeline(screener=Screen(verdict), admission=self.admission, executions=self.executions)
@@ -134,8 +142,7 @@ async def test_a_fault_of_the_tier_is_an_infrastructure_outcome(house, fault, co
 async def test_a_cancelled_task_leaves_one_outcome(house):
     box = Box(house.directory, "wait")
     task = asyncio.create_task(house.pipeline().run(house.flight(), box, house.events.append))
-    while not box.started:
-        await asyncio.sleep(0)
+    await until(lambda: box.started)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -146,8 +153,7 @@ async def test_a_cancelled_task_leaves_one_outcome(house):
 async def test_a_stop_while_it_runs_goes_to_the_box(house):
     box, flight = Box(house.directory, "wait"), house.flight()
     task = asyncio.create_task(house.pipeline().run(flight, box, house.events.append))
-    while not box.started:
-        await asyncio.sleep(0)
+    await until(lambda: box.started)
     flight.stop("client")
     flight.stop("operator")  # the first one is the one recorded
     assert (await task).evidence.code == "client"
@@ -158,8 +164,7 @@ async def test_a_stop_while_it_waits_is_recorded_without_a_start(house, actor, o
     await house.admission.enter()
     box, flight = Box(house.directory), house.flight()
     task = asyncio.create_task(house.pipeline().run(flight, box, house.events.append))
-    while not house.admission.queued:
-        await asyncio.sleep(0)
+    await until(lambda: house.admission.queued)
     flight.stop(actor)
     result = await task
     assert (result.outcome, result.evidence.code) == (outcome, actor)
@@ -173,8 +178,7 @@ async def test_a_daemons_own_cancellation_while_it_waits_is_no_stop(house):
     await house.admission.enter()
     flight = house.flight()
     task = asyncio.create_task(house.pipeline().run(flight, Box(house.directory), house.events.append))
-    while not house.admission.queued:
-        await asyncio.sleep(0)
+    await until(lambda: house.admission.queued)
     flight.stop("client")
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -32,7 +32,7 @@ from sandboxd_client.agent.parsing import ParsedCode, ParseProblem, parse_reply
 from sandboxd_client.agent.prompts import system_prompt, task_prompt
 from sandboxd_client.agent.result import AgentOutcome, AgentResult, AgentStep, Failure, displayed
 from sandboxd_client.agent.text import clip
-from sandboxd_client.errors import SandboxError
+from sandboxd_client.errors import InDoubtError, SandboxError
 from sandboxd_client.models import Message, ModelError, ModelReply, TokenUsage
 from sandboxd_client.results import Execution, Outcome
 
@@ -90,11 +90,9 @@ class AsyncRun:
             SandboxError: the sandbox refuses.
         """
         policy = self._policy = await self._sandbox.policy_info()
-        for file in inputs:
-            await self._sandbox.files.write(file.name, file.data)
+        written = [await self._sandbox.files.write(file.name, file.data) for file in inputs]
+        given = tuple(sorted(written, key=lambda file: file.path))
         self._before = await snapshot(self._sandbox.files)
-        names = {file.name for file in inputs}
-        given = tuple(file for file in sorted(self._before, key=lambda file: file.path) if file.name in names)
         self._messages = [
             Message("system", system_prompt(policy, instructions)),
             Message("user", task_prompt(self._task, given)),
@@ -153,7 +151,9 @@ class AsyncRun:
         try:
             execution = await self._sandbox.run_code(step.code, timeout=self._budget.step_timeout_seconds)
         except SandboxError as error:
-            self._failure = Failure(error.code, error.message)
+            # In doubt, the id is the way to ask what became of it.
+            in_doubt = error.execution_id if isinstance(error, InDoubtError) else ""
+            self._failure = Failure(error.code, error.message, in_doubt)
             self._record(dataclasses.replace(step, run_seconds=time.monotonic() - started))
             return AgentOutcome.SANDBOX_ERROR
         run_seconds = time.monotonic() - started

@@ -34,7 +34,7 @@ from sandboxd_client.agent.parsing import ParsedCode, ParseProblem, parse_reply
 from sandboxd_client.agent.prompts import system_prompt, task_prompt
 from sandboxd_client.agent.result import AgentOutcome, AgentResult, AgentStep, Failure, displayed
 from sandboxd_client.agent.text import clip
-from sandboxd_client.errors import SandboxError
+from sandboxd_client.errors import InDoubtError, SandboxError
 from sandboxd_client.models import Message, ModelError, ModelReply, TokenUsage
 from sandboxd_client.results import Execution, Outcome
 
@@ -92,11 +92,9 @@ class Run:
             SandboxError: the sandbox refuses.
         """
         policy = self._policy = self._sandbox.policy_info()
-        for file in inputs:
-            self._sandbox.files.write(file.name, file.data)
+        written = [self._sandbox.files.write(file.name, file.data) for file in inputs]
+        given = tuple(sorted(written, key=lambda file: file.path))
         self._before = snapshot(self._sandbox.files)
-        names = {file.name for file in inputs}
-        given = tuple(file for file in sorted(self._before, key=lambda file: file.path) if file.name in names)
         self._messages = [
             Message("system", system_prompt(policy, instructions)),
             Message("user", task_prompt(self._task, given)),
@@ -155,7 +153,9 @@ class Run:
         try:
             execution = self._sandbox.run_code(step.code, timeout=self._budget.step_timeout_seconds)
         except SandboxError as error:
-            self._failure = Failure(error.code, error.message)
+            # In doubt, the id is the way to ask what became of it.
+            in_doubt = error.execution_id if isinstance(error, InDoubtError) else ""
+            self._failure = Failure(error.code, error.message, in_doubt)
             self._record(dataclasses.replace(step, run_seconds=time.monotonic() - started))
             return AgentOutcome.SANDBOX_ERROR
         run_seconds = time.monotonic() - started

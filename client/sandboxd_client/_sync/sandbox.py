@@ -163,29 +163,23 @@ class Sandbox:
         if timeout is not None and timeout < 0:
             raise ValueError("timeout must not be negative")
         session = self._ready()
-        if not session.turn.take(0):
-            raise NotStartedError(
-                "SESSION_BUSY",
-                "Another execution runs in this sandbox.",
-                remedy="Wait for it or open a second one.",
-            )
         execute = pb.Execute(
             execution_id=execution_id or uuid.uuid4().hex, code=code, timeout_seconds=timeout or 0.0
         )
-        listeners = {"stdout": on_stdout, "stderr": on_stderr, "result": on_result}
         flight = Flight(
             session,
             execute,
-            functools.partial(_tell, listeners),
+            functools.partial(_tell, {"stdout": on_stdout, "stderr": on_stderr, "result": on_result}),
             bound_seconds=_bound_seconds(session.opened, timeout),
             idempotent=idempotent,
         )
-        session.running = execute.execution_id
+        if not session.turn.take(0):
+            raise _busy()
         try:
+            session.running = execute.execution_id
             return flight.run()
         except BaseException as error:
-            # The caller is leaving, by Ctrl-C, a cancelled task or its own callback: nothing may run on
-            # unseen.
+            # Ctrl-C, a cancelled task, or the caller's own callback failed: nothing may run on unseen.
             if flight.told_badly or not isinstance(error, SandboxError):
                 flight.abandon()
             raise
@@ -316,6 +310,14 @@ def _tell(listeners: Mapping[str, Callback[str] | Callback[Result] | None], piec
     listener = listeners[kind]
     if listener is not None:
         tell(listener, value)  # type: ignore[arg-type]  # a piece's kind says its type
+
+
+def _busy() -> NotStartedError:
+    return NotStartedError(
+        "SESSION_BUSY",
+        "Another execution runs in this sandbox.",
+        remedy="Wait for it or open a second one.",
+    )
 
 
 def _bound_seconds(opened: pb.Opened, timeout: float | None) -> float:

@@ -66,10 +66,11 @@ class Artifact:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """The error that ended a run: its stable code and its words."""
+    """The error that ended a run: its stable code, its words, and the execution whose fate it left in doubt."""
 
     code: str
     message: str
+    execution_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

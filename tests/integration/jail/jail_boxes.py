@@ -162,3 +162,8 @@ async def eventually(check: Callable[[], bool], seconds: float = 5.0) -> bool:
             return False
         await asyncio.sleep(0.02)
     return True
+
+
+def resident_bytes() -> int:
+    """Return how much memory this process, the daemon's stand-in, has resident."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")

@@ -100,10 +100,12 @@ async def test_a_model_that_fails_keeps_the_steps():
 
 
 async def test_an_execution_in_doubt_is_never_repeated():
-    sandbox = TinySandbox({"send": InDoubtError("UNREACHABLE", "The daemon is gone.")})
+    error = InDoubtError("UNREACHABLE", "The daemon is gone.")
+    error.execution_id = "execution-9"
+    sandbox = TinySandbox({"send": error})
     result, _, _ = await run([block("send()"), block("send()")], sandbox)
     assert result.outcome is AgentOutcome.SANDBOX_ERROR
-    assert result.failure.code == "UNREACHABLE"
+    assert (result.failure.code, result.failure.execution_id) == ("UNREACHABLE", "execution-9")
     assert sandbox.ran == ["send()"]
     assert result.steps[0].code == "send()"
 

@@ -234,6 +234,14 @@ def test_a_negative_timeout_is_the_callers_error(sandbox: Sandbox) -> None:
         sandbox.run_code("x", timeout=-1)
 
 
+def test_code_that_is_no_text_leaves_the_sandbox_free(fake: FakeDaemon, sandbox: Sandbox) -> None:
+    for code in (b"bytes\xff", 7, "\ud800"):
+        with pytest.raises((TypeError, ValueError)):
+            sandbox.run_code(code)  # type: ignore[arg-type]
+    fake.scripts.put([result()])
+    assert sandbox.run_code("1").ok
+
+
 def test_a_forked_child_may_not_use_or_end_the_parents_sandbox(fake: FakeDaemon, sandbox: Sandbox) -> None:
     # The check itself: forking this process, which runs a gRPC server, would test gRPC and not us.
     sandbox._pid = sandbox._opened_session()._pid = os.getpid() + 1

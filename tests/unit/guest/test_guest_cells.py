@@ -109,6 +109,11 @@ def test_asyncio_run_works_in_a_plain_cell(guest: Guest) -> None:
     assert guest.value("await asyncio.sleep(0, 4)") == "4"
 
 
+def test_exit_in_an_await_cell_leaves_the_loop_usable(guest: Guest) -> None:
+    guest.value("import asyncio\nawait asyncio.sleep(0)\nraise SystemExit")
+    assert guest.value("await asyncio.sleep(0, 4)") == "4"
+
+
 def test_exception_in_await_shows_the_programs_frames_only(guest: Guest) -> None:
     cell = guest.run("import asyncio\nasync def fail():\n    return 1 / 0\nawait asyncio.gather(fail())")
     assert cell.error["name"] == "ZeroDivisionError"

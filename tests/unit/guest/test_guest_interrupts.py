@@ -70,6 +70,7 @@ def test_storm_across_many_cells(guest: Guest, interval_seconds: float) -> None:
         "1 / 0",
         "import json; json.loads('{')",
         "'r' * 50_000",
+        "import asyncio; await asyncio.sleep(0)",
     ]
     storm = guest.storm(1.2, interval_seconds)
     ended = {"ok": 0, "KeyboardInterrupt": 0, "other": 0}
@@ -88,6 +89,19 @@ def test_storm_across_many_cells(guest: Guest, interval_seconds: float) -> None:
     assert ended["ok"] > 20
     assert ended["KeyboardInterrupt"] > 0, "no signal ever met a running cell: the test shows nothing"
     guest.output()
+
+
+def test_await_works_after_many_interrupts(guest: Guest) -> None:
+    """Interrupts inside asyncio's own code leave no loop that seems to run."""
+    storm = guest.storm(1.0, 0.0005)
+    while storm.is_alive():
+        guest.run(
+            "import asyncio\nasync def f():\n    await asyncio.sleep(0)\nawait asyncio.gather(f(), f())"
+        )
+        guest.run("asyncio.run(f())")
+    assert guest.value("await asyncio.sleep(0, 'awake')") == "'awake'"
+    assert guest.value("asyncio.run(asyncio.sleep(0, 'again'))") == "'again'"
+    guest.output("stderr")
 
 
 def test_interrupts_between_cells_do_nothing(guest: Guest) -> None:
