@@ -236,10 +236,50 @@ async def test_the_front_never_forks_without_exec(start_daemon):
         children = psutil.Process(daemon.process.pid).children(recursive=True)
         assert children
         for child in children:
-            maps = Path(f"/proc/{child.pid}/maps").read_text()
-            assert "cygrpc" not in maps, child.cmdline()
+            assert not any("cygrpc" in one.path for one in child.memory_maps()), child.cmdline()
             assert "serve" not in child.cmdline()
         stream.cut()
+
+
+async def test_an_idle_session_ends_although_its_stream_lives(start_daemon):
+    daemon = start_daemon("--idle-seconds", "0.4")
+    async with connected(daemon.address) as wire:
+        stream = await wire.open()
+        assert (await stream.run("import time\ntime.sleep(0.8)\n1"))[-1].result.text == "1"
+        assert (await stream.event("closed")).closed.reason.startswith("idle")
+
+
+async def test_settings_reach_the_parts_they_are_for(start_daemon, short_dir):
+    daemon = start_daemon(
+        *("--durability", "fsync", "--screen-workers", "2", "--pool-size", "0", "--allow-unscreened"),
+        *(
+            "--default-policy",
+            "unscreened",
+            "--policy-dir",
+            "",
+            "--environments-dir",
+            str(short_dir / "none"),
+        ),
+    )
+    async with connected(daemon.address) as wire:
+        stream = await wire.open()
+        assert stream.opened.policy == "unscreened"
+        assert (await stream.run("import socket\n1"))[-1].result.text == "1"
+        stream.cut()
+
+
+async def test_an_unscreened_policy_is_refused_unless_the_daemon_allows_it(start_daemon):
+    daemon = start_daemon()
+    async with connected(daemon.address) as wire:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await wire.open(policy="unscreened")
+        assert error_info(caught.value).reason == "POLICY_NOT_ALLOWED"
+
+
+def test_a_missing_default_policy_exits_3(start_daemon):
+    daemon = start_daemon("--default-policy", "no-such-policy")
+    assert daemon.error["code"] in {"POLICY_NOT_FOUND", "POLICY_INVALID", "CONFIG_INVALID"}
+    assert daemon.process.wait(10) == 3
 
 
 async def test_a_full_log_refuses_new_work_and_names_the_remedy(start_daemon):
