@@ -125,7 +125,11 @@ class Acceptor:
             back.close()
             front.close()
             return
-        front.other, back.other = back, front
+        transport = back.transport
+        self._transports.add(transport)
+        back.on_lost = lambda: self._transports.discard(transport)
+        front.link(back)
+        back.link(front)
         front.transport.resume_reading()
 
     async def _named_connection(self, name: str) -> socket.socket:
@@ -153,6 +157,9 @@ class _Side(asyncio.BufferedProtocol):
         self.other: _Side | None = None
         self.on_lost: Callable[[], None] | None = None
         self._on_made = on_made
+        # What came before the other end was there. Pausing does not rule it out: CPython before 3.11.4 forgets a
+        # pause made in `connection_made`, and gRPC may greet before this side is linked.
+        self._early = b""
         self._view = memoryview(bytearray(_BUFFER_BYTES))
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -165,9 +172,21 @@ class _Side(asyncio.BufferedProtocol):
         del sizehint
         return self._view
 
+    def link(self, other: _Side) -> None:
+        """Send what comes to `other`, beginning with what has come already."""
+        self.other = other
+        early, self._early = self._early, b""
+        if early and other.transport is not None:
+            other.transport.write(early)
+
     def buffer_updated(self, nbytes: int) -> None:
-        if self.other is not None and self.other.transport is not None:
-            self.other.transport.write(bytes(self._view[:nbytes]))  # a copy: the transport may keep it
+        data = bytes(self._view[:nbytes])  # a copy: the transport may keep it
+        if self.other is None:
+            self._early += data
+            if self.transport is not None and len(self._early) > _HIGH_WATER_BYTES:
+                self.transport.abort()
+        elif self.other.transport is not None:
+            self.other.transport.write(data)
 
     def pause_writing(self) -> None:
         if self.other is not None and self.other.transport is not None:

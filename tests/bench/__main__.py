@@ -14,10 +14,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
+from sandboxd_client import Sandbox
 from sandboxd_proto.v1 import sandbox_pb2 as pb
 from sandboxd_proto.v1 import sandbox_pb2_grpc as rpc
 
-from sandboxd_client import Sandbox
 from tests.bench import baselines
 from tests.bench.measure import Row, Sample, machine, table, time_many, write_json
 
@@ -88,7 +88,15 @@ def first_result(count: int) -> Sample:
 def warm_rows(directory: Path, scale: int) -> list[Row]:
     with baselines.grpc_pair(directory) as pair, daemon(directory / "w") as address:
         against = time_many(pair, 300 * scale, warm_up=50)
-        rows = [Row("warm 1+1, durability write", "a bare gRPC message pair", warm(address, 200 * scale), against, 2.5)]
+        rows = [
+            Row(
+                "warm 1+1, durability write",
+                "a bare gRPC message pair",
+                warm(address, 200 * scale),
+                against,
+                2.5,
+            )
+        ]
         sync, end = baselines.fdatasync(directory)
 
         def pair_and_sync() -> None:
@@ -119,9 +127,19 @@ def one_shot_rows(directory: Path, scale: int) -> list[Row]:
     ]
     clones = baselines.clone_rate(1.0 * scale)
     period, bare_period = Sample(1 / rate, 1 / rate, 1), Sample(1 / clones, 1 / clones, 1)
-    rows.append(Row("sustained one-shots: seconds each, 2 callers", "bare clones in a row", period, bare_period, 4.0))
+    rows.append(
+        Row("sustained one-shots: seconds each, 2 callers", "bare clones in a row", period, bare_period, 4.0)
+    )
     if (operation := baselines.bubblewrap()) is not None:
-        rows.append(Row("one-shot pooled, beside bubblewrap", "bwrap + python -I -S", pooled, time_many(operation, 10), 0.2))
+        rows.append(
+            Row(
+                "one-shot pooled, beside bubblewrap",
+                "bwrap + python -I -S",
+                pooled,
+                time_many(operation, 10),
+                0.2,
+            )
+        )
     return rows
 
 

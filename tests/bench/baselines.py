@@ -43,7 +43,9 @@ async def _serve(address: str) -> None:
 def grpc_pair(directory: Path) -> Iterator[Callable[[], object]]:
     """Yield an operation: one message there and one back on an open stream, between two processes."""
     address = f"unix:{directory}/echo.sock"
-    server = subprocess.Popen([sys.executable, "-m", "tests.bench.baselines", address], stdout=subprocess.PIPE)
+    server = subprocess.Popen(
+        [sys.executable, "-m", "tests.bench.baselines", address], stdout=subprocess.PIPE
+    )
     assert server.stdout is not None
     server.stdout.readline()
     requests: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
@@ -110,7 +112,19 @@ def bubblewrap() -> Callable[[], object] | None:
     if shutil.which("bwrap") is None:
         return None
     python = "/usr/bin/python3"
-    command = ["bwrap", "--unshare-all", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp"]
+    command = [
+        "bwrap",
+        "--unshare-all",
+        "--ro-bind",
+        "/",
+        "/",
+        "--dev",
+        "/dev",
+        "--proc",
+        "/proc",
+        "--tmpfs",
+        "/tmp",
+    ]
     return lambda: subprocess.run([*command, python, "-I", "-S", "-c", "1+1"], check=True)
 
 

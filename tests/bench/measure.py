@@ -55,7 +55,9 @@ def time_many(operation: Callable[[], object], count: int, *, warm_up: int = 3) 
 
 def sample(durations: list[float]) -> Sample:
     ordered = sorted(durations)
-    return Sample(statistics.median(ordered), ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))], len(ordered))
+    return Sample(
+        statistics.median(ordered), ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))], len(ordered)
+    )
 
 
 def table(rows: list[Row]) -> str:
@@ -85,5 +87,8 @@ def machine() -> dict[str, object]:
 
 def write_json(path: Path, rows: list[Row]) -> None:
     """Write machine and rows."""
-    body = {"machine": machine(), "rows": [{**asdict(row), "ratio": row.ratio, "met": row.met} for row in rows]}
+    body = {
+        "machine": machine(),
+        "rows": [{**asdict(row), "ratio": row.ratio, "met": row.met} for row in rows],
+    }
     path.write_text(json.dumps(body, indent=2) + "\n")

@@ -17,7 +17,15 @@ import psutil
 import pytest
 from client_relay import Relay
 from conftest import Daemon, StartDaemon
-from sandboxd_client import InDoubtError, NotStartedError, Outcome, RefusedError, Sandbox, SandboxError, SessionLostError
+from sandboxd_client import (
+    InDoubtError,
+    NotStartedError,
+    Outcome,
+    RefusedError,
+    Sandbox,
+    SandboxError,
+    SessionLostError,
+)
 
 pytestmark = [pytest.mark.userns, pytest.mark.root]
 
@@ -61,7 +69,9 @@ def code(execution_id: str, seconds: float) -> str:
     return MARK.format(id=execution_id, seconds=seconds)
 
 
-def run_and_kill(daemon: Daemon, sandbox: Sandbox, execution_id: str, after_seconds: float) -> SandboxError | None:
+def run_and_kill(
+    daemon: Daemon, sandbox: Sandbox, execution_id: str, after_seconds: float
+) -> SandboxError | None:
     """Run for 0.3 s while the daemon is killed at a moment; return what the caller was told."""
     killer = threading.Timer(after_seconds, daemon.kill)
     killer.start()

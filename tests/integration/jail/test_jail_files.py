@@ -1,0 +1,283 @@
+"""File operations on a box whose program plants every kind of name: never a byte from outside, never a hang."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+
+import jail_boxes
+import pytest
+from jail_boxes import MIB, answer, run
+
+from sandboxd.errors import Code, SandboxdError
+
+pytestmark = [pytest.mark.userns, pytest.mark.asyncio(loop_scope="module")]
+
+
+async def put(box, path: str, data: bytes) -> None:
+    fd, _ = await box.open_file(path, "w")
+    with os.fdopen(fd, "wb") as file:
+        file.write(data)
+    stat = await box.commit_file(path, keep=True)
+    assert stat.size_bytes == len(data)
+
+
+async def get(box, path: str) -> bytes:
+    async with asyncio.timeout(5):
+        fd, _ = await box.open_file(path, "r")
+    with os.fdopen(fd, "rb") as file:
+        return file.read(64 * MIB)
+
+
+async def refusal(call) -> Code:
+    with pytest.raises(SandboxdError) as raised:
+        async with asyncio.timeout(5):
+            await call
+    return raised.value.code
+
+
+async def names(box, path: str = ".") -> set[str]:
+    return {entry.path for entry in (await box.list_files(path))[0]}
+
+
+# ---- what works ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["a.txt", "/work/a.txt", "./a.txt", "a/b/c/d.txt", "ünï/☃ 𝄞.txt", "-rf", "a b'\"$`.txt", "x" * 255])
+async def test_what_is_uploaded_is_what_the_program_sees_and_the_other_way_round(box, path):
+    data = os.urandom(70_000)
+    await put(box, path, data)
+    inside = path.removeprefix("/work/")
+    code = f"import hashlib, json; print(json.dumps(hashlib.sha256(open({inside!r}, 'rb').read()).hexdigest()))"
+    assert await answer(box, code) == __import__("hashlib").sha256(data).hexdigest()
+    await run(box, f"open({inside!r}, 'ab').write(b'more')")
+    assert await get(box, path) == data + b"more"
+    assert (await box.stat_file(path)).size_bytes == len(data) + 4
+
+
+async def test_the_program_owns_what_was_uploaded(box):
+    await put(box, "d/f", b"1")
+    result, _, _ = await run(box, "import os\nopen('d/f', 'w').write('2')\nos.rename('d/f', 'g')\nos.rmdir('d')\nos.chmod('g', 0o600)")
+    assert result.outcome == "ok"
+
+
+async def test_list_and_stat_tell_kinds_and_sizes(box):
+    await run(box, "import os\nos.mkdir('d')\nopen('f', 'w').write('123')\nos.symlink('/etc/passwd', 'l')\nos.mkfifo('p')")
+    found = {entry.path: (entry.kind, entry.size_bytes) for entry in (await box.list_files("/work"))[0]}
+    assert found["f"] == ("file", 3)
+    assert found["d"][0] == "directory"
+    assert found["l"][0] == found["p"][0] == "other"
+    assert (await box.stat_file("l")).kind == "other"
+    assert (await box.stat_file(".")).kind == "directory"
+
+
+async def test_an_upload_shows_up_only_when_it_is_committed(box):
+    fd, _ = await box.open_file("f", "w")
+    os.write(fd, b"half")
+    assert await names(box) == set()
+    assert await refusal(box.stat_file("f")) is Code.FILE_NOT_FOUND
+    os.close(fd)
+    await box.commit_file("f", keep=False)
+    assert await answer(box, "import json, os; print(json.dumps(os.listdir('.')))") == []
+
+
+async def test_an_upload_replaces_and_an_abandoned_one_keeps_the_old(box):
+    await put(box, "f", b"old")
+    fd, _ = await box.open_file("f", "w")
+    os.close(fd)
+    await box.commit_file("f", keep=False)
+    assert await get(box, "f") == b"old"
+    await put(box, "f", b"new")
+    assert await get(box, "f") == b"new"
+
+
+async def test_two_uploads_of_one_path_at_once_do_not_mix(box):
+    first, _ = await box.open_file("f", "w")
+    second, _ = await box.open_file("f", "w")
+    os.write(first, b"first")
+    os.write(second, b"second")
+    os.close(first)
+    os.close(second)
+    await box.commit_file("f", keep=True)
+    assert await get(box, "f") in {b"first", b"second"}
+    await asyncio.gather(box.commit_file("f", keep=True), return_exceptions=True)
+    left = await answer(box, "import json, os; print(json.dumps(os.listdir('.')))")
+    assert left == ["f"], "a temporary of ours stays in the program's directory"
+
+
+async def test_remove(box):
+    await put(box, "d/f", b"1")
+    assert await refusal(box.remove_file("d")) is Code.FILE_NOT_REGULAR
+    await box.remove_file("d/f")
+    await box.remove_file("d")
+    assert await refusal(box.remove_file("d")) is Code.FILE_NOT_FOUND
+    assert await refusal(box.remove_file(".")) is Code.FILE_PATH_INVALID
+
+
+async def test_removing_a_link_removes_the_link(box):
+    await run(box, "import os; open('f', 'w').write('1'); os.symlink('f', 'l')")
+    await box.remove_file("l")
+    assert await names(box) == {"f"}
+
+
+async def test_files_work_while_a_cell_runs_and_after_a_kill(box):
+    running = asyncio.ensure_future(run(box, "import time; time.sleep(20)", 0.5))
+    await put(box, "f", b"1")
+    assert await get(box, "f") == b"1"
+    await running
+    assert await get(box, "f") == b"1"
+
+
+# ---- what is refused ----------------------------------------------------------------------------------------------
+
+BAD_PATHS = ["..", "../etc/passwd", "a/../../etc/passwd", "/etc/passwd", "/", "/work/../etc/passwd", "//etc/passwd", "/workx/y",
+             "a\0b", "a\nb", "x/" * 600, "\ud800"]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", BAD_PATHS)
+async def test_paths_that_lead_out_are_refused(box, path):
+    for call in (box.open_file(path, "r"), box.open_file(path, "w"), box.list_files(path), box.stat_file(path), box.remove_file(path)):
+        assert await refusal(call) is Code.FILE_PATH_INVALID
+
+
+PLANTED = {
+    "a link to a file": "os.symlink('/etc/passwd', 'x')",
+    "a relative link out": "os.symlink('../etc/passwd', 'x')",
+    "a link to a device": "os.symlink('/dev/zero', 'x')",
+    "a link to itself": "os.symlink('x', 'x')",
+    "a link into proc": "os.symlink('/proc/self/status', 'x')",
+    "a magic link": "os.symlink('/proc/self/fd/1', 'x')",
+    "a link to a file beside it": "open('y', 'w').write('root:'); os.symlink('y', 'x')",
+    "a pipe": "os.mkfifo('x')",
+    "a directory": "os.mkdir('x')",
+    "a file without read permission": "open('x', 'w').write('root:'); os.chmod('x', 0)",
+}
+
+
+@pytest.mark.parametrize("plant", PLANTED.values(), ids=PLANTED.keys())
+async def test_what_is_no_regular_file_is_not_read(box, plant):
+    assert (await run(box, f"import os\n{plant}"))[0].outcome == "ok"
+    assert await refusal(box.open_file("x", "r")) in {Code.FILE_PATH_INVALID, Code.FILE_NOT_REGULAR, Code.FILE_FAILED}
+
+
+@pytest.mark.parametrize("target", ["/", "/etc", "/proc/self", "/proc/1/root", "..", "/tmp", "."])
+async def test_nothing_is_reached_through_a_directory_that_is_a_link(box, target):
+    await run(box, f"import os; os.symlink({target!r}, 'd'); open('/tmp/passwd', 'w').write('root:')")
+    calls = [box.open_file("d/passwd", "r"), box.open_file("d/new", "w"), box.open_file("d/a/b", "w"), box.list_files("d"),
+             box.stat_file("d/passwd"), box.remove_file("d/passwd")]  # fmt: skip
+    for call in calls:
+        assert await refusal(call) in {Code.FILE_PATH_INVALID, Code.FILE_NOT_FOUND}
+    assert await answer(box, "import json, os; print(json.dumps(sorted(os.listdir('/tmp'))))") == ["passwd"]
+
+
+async def test_a_link_in_place_of_the_target_is_replaced_and_not_followed(box):
+    await run(box, "import os; open('/tmp/victim', 'w').write('kept'); os.symlink('/tmp/victim', 'x')")
+    await put(box, "x", b"uploaded")
+    assert await answer(box, "import json; print(json.dumps([open('x').read(), open('/tmp/victim').read()]))") == ["uploaded", "kept"]
+
+
+async def test_a_temporary_that_was_swapped_for_a_link_is_not_put_in_place(box):
+    fd, _ = await box.open_file("x", "w")
+    os.close(fd)
+    swap = "import os\nfor name in os.listdir('.'):\n  os.unlink(name); os.symlink('/etc/passwd', name)"
+    await run(box, swap)
+    assert await refusal(box.commit_file("x", keep=True)) in set(Code)
+    assert await refusal(box.open_file("x", "r")) in {Code.FILE_NOT_FOUND, Code.FILE_PATH_INVALID}
+
+
+async def test_a_sparse_file_is_as_large_as_the_disk_limit_at_most(box):
+    code = "import json, os\nsizes = []\n" + "".join(
+        f"try: os.truncate(os.open('s{n}', os.O_CREAT | os.O_RDWR), 1 << {n}); sizes.append({n})\nexcept OSError: pass\n"
+        for n in (20, 24, 30, 40, 60)
+    )
+    assert await answer(box, code + "print(json.dumps(sizes))") == [20, 24]
+    assert len(await get(box, "s24")) == 16 * MIB
+
+
+async def test_a_hard_link_cannot_bring_in_a_file_of_the_host(box):
+    code = """
+import errno, json, os
+results = []
+for source in (os.__file__, "/etc/passwd", "/proc/self/status", "/dev/null"):
+    try: os.link(source, "x"); results.append("ok")
+    except OSError as error: results.append(errno.errorcode[error.errno])
+print(json.dumps(results))
+"""
+    assert set(await answer(box, code)) <= {"EXDEV", "EPERM", "EACCES", "EROFS"}
+
+
+async def test_a_race_of_renames_never_leads_out(box):
+    # The program swaps a directory for a link to /etc as fast as it can; the host reads through that name.
+    swap = """
+import os, threading
+os.mkdir("real"); open("real/passwd", "w").write("inside"); os.symlink("/etc", "evil"); os.rename("real", "d")
+def race():
+    while not os.path.exists("/tmp/stop"):
+        try: os.rename("d", "real"); os.rename("evil", "d"); os.rename("d", "evil"); os.rename("real", "d")
+        except OSError: pass
+threading.Thread(target=race).start()
+"""
+    await run(box, swap)
+    read, refused = 0, 0
+    for _ in range(200):
+        try:
+            assert await get(box, "d/passwd") == b"inside"
+            read += 1
+        except SandboxdError as error:
+            assert error.code in {Code.FILE_NOT_FOUND, Code.FILE_PATH_INVALID}
+            refused += 1
+    await run(box, "open('/tmp/stop', 'w').close()")
+    assert read, "the race was never won by the honest name: this proved nothing"
+    assert refused, "the race was never on: this proved nothing"
+
+
+async def test_a_full_disk_refuses_an_upload_and_leaves_nothing(open_box):
+    box = await open_box(disk_bytes=MIB)
+    fd, _ = await box.open_file("f", "w")
+    with pytest.raises(OSError, match="No space left"):
+        while True:
+            os.write(fd, bytes(65536))
+    os.close(fd)
+    await box.commit_file("f", keep=False)
+    assert (await run(box, "open('g', 'wb').write(bytes(900_000))"))[0].outcome == "ok"
+
+
+async def test_used_up_inodes_refuse_an_upload(open_box):
+    box = await open_box(files=64)
+    await run(box, "for n in range(100): open(str(n), 'w').close()")
+    assert await refusal(box.open_file("one-more", "w")) is Code.FILE_TOO_LARGE
+
+
+async def test_a_long_listing_is_cut_and_says_so(open_box):
+    box = await open_box(files=20_000, disk_bytes=64 * MIB)
+    await run(box, "for n in range(10_050): open('f%d' % n, 'w').close()")
+    found, more = await box.list_files(".")
+    assert (len(found), more) == (10_000, True)
+
+
+async def test_names_that_are_no_text_are_listed_and_harm_nothing(box):
+    await run(box, "import os\nfor name in (b'\\xff\\xfe', b'a\\nb', b'\\x1b[31m', 'x\\u202ey'.encode()): os.close(os.open(name, os.O_CREAT))")
+    assert len(await names(box)) == 4
+
+
+async def test_a_file_operation_does_not_outlive_its_box(open_box):
+    # pid 1 stands still with the request before it, then dies: the caller must hear of it.
+    box = await open_box()
+    (inmate,) = jail_boxes.find("inmate")
+    pid1 = next(process.parent for process in jail_boxes.family() if process.pid == inmate)
+    os.kill(pid1, signal.SIGSTOP)
+    waiting = asyncio.ensure_future(box.stat_file("."))
+    await asyncio.sleep(0.1)
+    os.kill(pid1, signal.SIGKILL)
+    done, _ = await asyncio.wait([waiting], timeout=3)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    assert done, "the request hangs for ever"
+    assert isinstance(waiting.exception(), SandboxdError)
+
+
+async def test_a_closed_box_refuses_files(open_box):
+    box = await open_box()
+    await box.close()
+    assert await refusal(box.stat_file(".")) is Code.SESSION_LOST
