@@ -155,7 +155,7 @@ class Pipeline:
         """
         snippet = flight.snippet
         verdict = await self._screener.check(snippet.code, snippet.policy)
-        ended = _without_running(verdict)
+        ended = _without_running(verdict, snippet.code)
         if ended is not None:
             return await self._recorded(flight, verdict, emit, ended)
         if not await flight.wait_in(self._admission):
@@ -201,11 +201,11 @@ def infrastructure(code: Code, detail: str) -> Result:
     return Result(Outcome.INFRASTRUCTURE, Evidence(source="daemon", code=code.value, detail=detail))
 
 
-def _without_running(verdict: Verdict) -> Result | None:
+def _without_running(verdict: Verdict, code: str) -> Result | None:
     """Tell the result of a snippet that will not run, None of one that may."""
     if verdict.decision in _PASSING:
         return None
-    error = syntax_error_of(verdict)
+    error = syntax_error_of(verdict, code)
     if error is not None:
         return Result(Outcome.ERROR, Evidence(source="screen", code=error.name), error=error, usage=Usage())
     worst = verdict.findings[0] if verdict.findings else None

@@ -166,14 +166,6 @@ class Sessions:
         """
         if self.draining and not session.knows(wish.execution_id):
             self.check_draining()
-        elsewhere = self.flying(session.facts.uid, wish.execution_id)
-        if elsewhere is not None and elsewhere is not session:
-            raise SandboxdError(
-                Code.EXECUTION_ID_REUSED,
-                f"Execution {wish.execution_id} belongs to session {elsewhere.facts.display_id}.",
-                remedy="Make a new id for each snippet.",
-                failure=FailureClass.NOT_STARTED,
-            )
         session.execute(wish, feed)
 
     def flying(self, uid: int, execution_id: str) -> Session | None:

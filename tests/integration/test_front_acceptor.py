@@ -27,15 +27,16 @@ class Backend:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.peers.append(writer.get_extra_info("peername"))
-        while True:
-            await self.reading.wait()
-            data = await reader.read(65536)
-            if not data:
-                break
-            self.received += len(data)
-            writer.write(data)
-            await writer.drain()
+        with contextlib.suppress(ConnectionError):
+            while data := await self._read(reader):
+                self.received += len(data)
+                writer.write(data)
+                await writer.drain()
         writer.close()
+
+    async def _read(self, reader: asyncio.StreamReader) -> bytes:
+        await self.reading.wait()
+        return await reader.read(65536)
 
 
 @pytest.fixture
@@ -54,6 +55,7 @@ async def accepted(short_dir):
         )
         await acceptor.start()
         yield public, backend, acceptor
+        backend.reading.set()
         acceptor.close()
         server.close()
         await asyncio.sleep(0.05)

@@ -167,3 +167,12 @@ async def eventually(check: Callable[[], bool], seconds: float = 5.0) -> bool:
 def resident_bytes() -> int:
     """Return how much memory this process, the daemon's stand-in, has resident."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+# What a box is doing when something dies; "opening" has no box yet.
+PHASES = {
+    "opening": "",
+    "idle": "",
+    "running": "import subprocess, sys\nsubprocess.run([sys.executable, '-c', 'while True: pass'])",
+    "fork bomb": "import os\nwhile True:\n  try:\n    if os.fork() == 0: os.setsid()\n  except OSError: pass",
+}

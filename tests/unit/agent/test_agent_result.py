@@ -42,7 +42,7 @@ async def test_a_saved_run_holds_what_a_reviewer_needs(tmp_path: Path):
     path = tmp_path / "run.json"
     result.save(path)
     saved = json.loads(path.read_text())
-    assert os.listdir(tmp_path) == ["run.json"]  # noqa: PTH208 (no temporary is left)
+    assert os.listdir(tmp_path) == ["run.json"]
     assert saved["format"] == "sandboxd.run/v1"
     assert saved["policy"] == {"name": "tiny", "digest": "d" * 64}
     assert saved["outcome"] == "answered"

@@ -85,7 +85,7 @@ class TinySandbox:
     async def policy_info(self) -> PolicyInfo:
         return self.policy
 
-    async def run_code(self, code: str, *, timeout: float | None = None) -> Execution:  # noqa: ASYNC109
+    async def run_code(self, code: str, *, timeout: float | None = None) -> Execution:
         self.ran.append(code)
         self.timeouts.append(timeout)
         for word, told in self._scripted.items():
