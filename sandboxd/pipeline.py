@@ -8,28 +8,22 @@ Every snippet, from every client and adapter, passes `Pipeline.run`:
     text -> screen -> admission -> intent in the log -> box.execute -> outcome in the log -> result
 
 1. **Screen.** The verdict comes from killable workers outside this process and is a filter, never the
-boundary. It
-   has no side effect, so it stands first: a snippet that will not run takes no slot. Anything but "allow" and
-   "warn" ends here, an unknown decision too.
-2. **Admission.** A bounded number runs, a bounded number waits in turn, the rest is refused. It stands
-before the
-   intent so that a refusal is NOT_STARTED in the full sense: nothing was written, the same execution id may
-   come again. Who asks meanwhile what became of the id hears "running" (`Flight` is known from acceptance
-   on).
+   boundary. It has no side effect, so it stands first: a snippet that will not run takes no slot. Anything
+   but "allow" and "warn" ends here, an unknown decision too.
+2. **Admission.** A bounded number runs, a bounded number waits in turn, the rest is refused. It stands before
+   the intent so that a refusal is NOT_STARTED in the full sense: nothing was written, the same execution id
+   may come again. Who asks meanwhile what became of the id hears "running": the session's `Flight` is known
+   from acceptance on.
 3. **Intent.** `Executions.begin` is where at-most-once is decided. When it returns None the record is as
-durable as
-   the daemon promises, and only then may anything start. When it returns a record the id is a repeat: nothing
-   starts, the record answers. When it raises, nothing starts.
+   durable as the daemon promises, and only then may anything start. When it returns a record the id is a
+   repeat: nothing starts, the record answers. When it raises, nothing starts.
 4. **Execute.** The box is the boundary and holds the deadline. What the program does is a result; what the
-tier
-   cannot do is mapped to `infrastructure(code)`.
+   tier cannot do is mapped to `infrastructure(code)`.
 5. **Outcome.** From the moment `begin` returned None exactly one outcome is recorded, whatever happens:
-result,
-   refusal of the tier, a bug, a stop by client or operator, cancellation of the task. Only death of the
-   process leaves none; the next start then writes `infrastructure(DAEMON_RESTARTED)` from the log.
+   result, refusal of the tier, a bug, a stop by client or operator, cancellation of the task. Only death of
+   the process leaves none; the next start then writes `infrastructure(DAEMON_RESTARTED)` from the log.
 
-A snippet that was denied, or does not parse, is recorded by the same pair of records without a start between
-them.
+A snippet that was denied, or does not parse, is recorded by the same pair of records with no start between.
 
 A stop (`Flight.stop`) may come at any time. Before the intent it ends the wait; between intent and start it
 is honoured without a start; after it the box interrupts and kills.

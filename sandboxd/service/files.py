@@ -1,9 +1,8 @@
 """Files of a session: streamed in pieces, bounded by what was declared and by the policy, hashed on the way.
 
 The descriptors come from the box's own kernel view, so no path is resolved here. Reads and writes of them
-happen in
-threads: a tmpfs under memory pressure may block, and the event loop must not. An upload becomes visible only
-when size and hash are what was declared; whatever ends it earlier removes it.
+happen in threads: a tmpfs under memory pressure may block, and the event loop must not. An upload becomes
+visible only when size and hash are what was declared; whatever ends it earlier removes it.
 """
 
 from __future__ import annotations

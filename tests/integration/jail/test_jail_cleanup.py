@@ -65,9 +65,11 @@ class Traces:
 async def traces(tmp_path, monkeypatch) -> AsyncIterator[Traces]:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     yield Traces(tmp_path)
-    for process in jail_boxes.family():  # a failed test leaves nothing to the next one
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(process.pid, signal.SIGKILL)
+    while left := jail_boxes.family():  # a failed test leaves nothing to the next one
+        for process in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGKILL)
+        await asyncio.sleep(0.05)
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -92,12 +94,17 @@ async def enter(phase: str, executor: ProcessExecutor) -> tuple[asyncio.Future, 
     return running, box
 
 
-async def strike(role: str) -> int:
-    """Kill the youngest process of a role as soon as there is one."""
+async def strike(role: str) -> None:
+    """Kill a process of a role as soon as there is one: the interpreter, the pid 1 above it, or the youngest."""
     assert await eventually(lambda: bool(find(role))), f"no {role} to kill"
-    victim = find(role)[-1]
-    os.kill(victim, signal.SIGKILL)
-    return victim
+    parents = {process.pid: process.parent for process in jail_boxes.family()}
+    inmates = [pid for pid in find("inmate") if pid in parents]
+    if role == "pid1" and inmates:
+        victim = parents[inmates[0]]
+    else:
+        victim = inmates[0] if role == "inmate" else find(role)[-1]
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(victim, signal.SIGKILL)
 
 
 async def test_a_normal_end_leaves_nothing(fresh, traces):
