@@ -21,8 +21,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sandboxd_client
+import sandboxd_proto
+
+import sandboxd
 
 START_SECONDS = 30
+# An editable install is found by a hook of this interpreter; another one needs the directories.
+SOURCES = sorted(
+    {str(Path(module.__file__).parents[1]) for module in (sandboxd, sandboxd_client, sandboxd_proto)}
+)
 STOP_SECONDS = 20
 _TRY_USERNS = "import ctypes, sys; sys.exit(ctypes.CDLL(None).unshare(0x10000000 | 0x20000) != 0)"
 
@@ -104,13 +112,15 @@ class Daemon:
 StartDaemon = Callable[..., Daemon]
 
 
-def start_daemon_process(runtime_dir: Path, state_dir: Path, *flags: str, **popen: Any) -> Daemon:
+def start_daemon_process(
+    runtime_dir: Path, state_dir: Path, *flags: str, python: str = sys.executable, **popen: Any
+) -> Daemon:
     """Start a daemon and wait until it serves or says why not (`Daemon.error`)."""
     ready_read, ready_write = os.pipe()
     lifeline_read, lifeline_write = os.pipe()
     stderr = state_dir.with_name(f"{state_dir.name}-{time.monotonic_ns()}.log")
     command = [
-        *(sys.executable, "-m", "sandboxd", "serve", "--embedded", "--runtime-dir", str(runtime_dir)),
+        *(python, "-m", "sandboxd", "serve", "--embedded", "--runtime-dir", str(runtime_dir)),
         *("--state-dir", str(state_dir), "--lifeline-fd", str(lifeline_read), "--ready-fd", str(ready_write)),
         *flags,
     ]
@@ -120,7 +130,7 @@ def start_daemon_process(runtime_dir: Path, state_dir: Path, *flags: str, **pope
                 command,
                 pass_fds=(lifeline_read, ready_write),
                 stderr=log,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+                env={**os.environ, "PYTHONPATH": os.pathsep.join([*SOURCES, *filter(None, sys.path)])},
                 **popen,
             )
     finally:

@@ -34,6 +34,7 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _HEALTH_HEAD_START_SECONDS = 0.1
 _STOP_GRACE_SECONDS = 0.5
 _HOUSE = "sandboxd.server.house"
+STDERR_NAME = "daemon.log"
 
 
 class Daemon:
@@ -159,8 +160,12 @@ class Daemon:
 
 
 def _fresh(runtime_dir: Path | None) -> Path | None:
-    """Tell the runtime directory if it is the daemon's alone to remove: one that had something in it is not."""
+    """Tell the runtime directory if it is the daemon's alone to remove: one that had something in it is not.
+
+    Its own standard error may stand there already, put there by whoever starts it.
+    """
     if runtime_dir is None:
         return None
     runtime_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return None if any(runtime_dir.iterdir()) else runtime_dir
+    found = {entry.name for entry in runtime_dir.iterdir()}
+    return runtime_dir if found <= {STDERR_NAME} else None

@@ -87,6 +87,9 @@ class SessionStream:
 
     def _dispatch(self, session: Session, feed: Feed, request: pb.SessionRequest) -> None:
         kind = request.WhichOneof("request")
+        if not session.shows(feed):
+            # Its client attached elsewhere: what is still under way here must not start behind the newer stream's back.
+            raise _superseded()
         if kind == "execute":
             self._sessions.execute(session, execute_wish(request.request_id, request.execute), feed)
         elif kind == "interrupt":
@@ -111,6 +114,15 @@ def _execution_id(request: pb.SessionRequest) -> str:
     if kind == "execute":
         return request.execute.execution_id[:64]
     return request.interrupt.execution_id[:64] if kind == "interrupt" else ""
+
+
+def _superseded() -> SandboxdError:
+    return SandboxdError(
+        Code.SESSION_NOT_FOUND,
+        "The session was attached elsewhere.",
+        remedy="Use the newer stream.",
+        failure=FailureClass.NOT_STARTED,
+    )
 
 
 def _unexpected(message: str) -> SandboxdError:

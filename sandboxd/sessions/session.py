@@ -116,6 +116,10 @@ class Session:
         self._renew()
         return self._feed
 
+    def shows(self, feed: Feed) -> bool:
+        """Tell whether this is the stream that looks on: an older one has no say any more."""
+        return feed is self._feed
+
     def detach(self, feed: Feed) -> None:
         """Let a stream go; from now the lease runs, or when the execution ends."""
         if feed is self._feed:

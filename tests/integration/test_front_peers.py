@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,8 @@ import grpc
 import pytest
 from sandboxd_proto.v1 import sandbox_pb2 as pb
 from wire_client import connected, error_info, new_id
+
+import sandboxd
 
 pytestmark = [pytest.mark.root, pytest.mark.userns]
 NOBODY = 65534
@@ -131,15 +134,31 @@ def others_may_run(interpreter: str) -> bool:
     return all(place.stat().st_mode & 0o001 for place in (real, *real.parents))
 
 
+def interpreter_for_others() -> str:
+    """Return an interpreter of our version that another user can run: ours, or else the system's."""
+    name = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    candidates = [sys.executable, shutil.which(name, path="/usr/local/bin:/usr/bin") or ""]
+    return next((path for path in candidates if path and others_may_run(path)), "")
+
+
 @pytest.mark.skipif(
-    not others_may_run(sys.executable), reason="the interpreter stands where others may not enter"
+    not (interpreter_for_others() and others_may_run(str(Path(sandboxd.__file__).parent))),
+    reason="interpreter or tree stand where other users may not enter",
 )
 def test_two_users_do_not_reach_each_others_embedded_daemon(start_daemon, short_dir):
     short_dir.chmod(0o755)
     home = short_dir / "home"
     home.mkdir(mode=0o755)
     os.chown(home, NOBODY, NOBODY)
-    daemon = start_daemon(state="home/state", run="home/run", user=NOBODY, group=NOBODY, extra_groups=[])
+    daemon = start_daemon(
+        *("--environments-dir", str(home / "environments")),
+        state="home/state",
+        run="home/run",
+        user=NOBODY,
+        group=NOBODY,
+        extra_groups=[],
+        python=interpreter_for_others(),
+    )
     assert not daemon.error, daemon.error
     assert as_user(NOBODY, NOBODY, daemon.address)["outcome"] == pb.OUTCOME_OK
     assert as_user(SOMEBODY, SOMEBODY, daemon.address) == {"failed": "UNAVAILABLE"}

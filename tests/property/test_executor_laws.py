@@ -72,10 +72,18 @@ def test_nothing_is_dropped_unless_the_limit_is_passed_and_then_it_is_said_once(
 
 # ---- paths --------------------------------------------------------------------------------------------------------
 
-parts = st.one_of(st.sampled_from(["..", ".", "", "work", "a", "/", "//", "\0", "\n", "etc"]), st.text(max_size=5))
+parts = st.one_of(
+    st.sampled_from(["..", ".", "", "work", "a", "/", "//", "\0", "\n", "etc"]), st.text(max_size=5)
+)
 
 
-@given(st.one_of(st.text(max_size=50), st.lists(parts, max_size=8).map("/".join), st.lists(parts, max_size=8).map("".join)))
+@given(
+    st.one_of(
+        st.text(max_size=50),
+        st.lists(parts, max_size=8).map("/".join),
+        st.lists(parts, max_size=8).map("".join),
+    )
+)
 def test_a_path_is_refused_or_stays_below_the_root(path):
     try:
         inner = paths.relative(path)
@@ -92,15 +100,19 @@ def test_a_path_is_refused_or_stays_below_the_root(path):
 
 ID = "x-1"
 values = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(-(2**70), 2**70), st.floats(), st.text(max_size=8), st.just(ID)),
-    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=8), inner, max_size=3)),
+    st.one_of(
+        st.none(), st.booleans(), st.integers(-(2**70), 2**70), st.floats(), st.text(max_size=8), st.just(ID)
+    ),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=8), inner, max_size=3)
+    ),
     max_leaves=6,
 )
 fields = st.fixed_dictionaries(
     {"op": st.sampled_from(["display", "result", "ready", "other"]), "id": st.one_of(st.just(ID), values)},
-    optional={
-        name: values for name in ("data", "base64", "is_result", "dropped", "ok", "text", "error", "final")
-    },
+    optional=dict.fromkeys(
+        ("data", "base64", "is_result", "dropped", "ok", "text", "error", "final"), values
+    ),
 )
 nearly = st.fixed_dictionaries(
     {
@@ -110,7 +122,10 @@ nearly = st.fixed_dictionaries(
         "text": values,
         "data": st.one_of(values, st.dictionaries(st.text(max_size=4), values, max_size=3)),
         "base64": st.one_of(values, st.lists(st.text(max_size=4), max_size=2)),
-        "error": st.one_of(values, st.fixed_dictionaries({"name": values, "message": values, "traceback": values, "line": values})),
+        "error": st.one_of(
+            values,
+            st.fixed_dictionaries({"name": values, "message": values, "traceback": values, "line": values}),
+        ),
         "final": st.one_of(values, st.fixed_dictionaries({"json": values, "text": values})),
     }
 )
@@ -138,7 +153,7 @@ async def hear(data: bytes) -> tuple[list[Display], int, object]:
     link = guest.GuestLink([ours.detach(), pipes[0][0], pipes[1][0]], lambda: violations.append(None))
     claim = None
     with theirs:
-        finished = link.run(ID, "pass", lambda *_: None, displays.append)
+        finished = link.run(ID, "pass", name="cell", on_output=lambda *_: None, on_display=displays.append)
         theirs.sendall(data)
         theirs.shutdown(socket.SHUT_WR)
         for _ in range(6):
@@ -159,7 +174,9 @@ def test_whatever_a_guest_sends_is_typed_or_a_violation(data):
     displays, violations, claim = asyncio.run(hear(data))
     assert violations <= 1
     for display in displays:
-        assert all(isinstance(key, str) and isinstance(value, (str, bytes)) for key, value in display.data.items())
+        assert all(
+            isinstance(key, str) and isinstance(value, (str, bytes)) for key, value in display.data.items()
+        )
         assert 0 <= display.dropped_bytes < 2**63
         for value in display.data.values():
             if isinstance(value, str):
@@ -167,4 +184,6 @@ def test_whatever_a_guest_sends_is_typed_or_a_violation(data):
     if claim is not None:
         assert isinstance(claim.ok, bool)
         assert claim.text is None or isinstance(claim.text, str)
-        assert claim.error is None or all(isinstance(v, str) for v in (claim.error.name, claim.error.message, claim.error.traceback))
+        assert claim.error is None or all(
+            isinstance(v, str) for v in (claim.error.name, claim.error.message, claim.error.traceback)
+        )

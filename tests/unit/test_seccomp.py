@@ -49,27 +49,39 @@ def test_calls_with_a_condition_are_in_no_plain_list():
 @pytest.mark.parametrize("listed", ["ALLOWED", "DENIED"])
 def test_every_name_is_a_system_call_of_some_architecture(listed):
     # A misspelt name is skipped in silence: an allowed one breaks programs, a denied one answers ENOSYS.
-    newer_than_this_libseccomp = {"fchmodat2", "set_mempolicy_home_node", "epoll_ctl_old", "epoll_wait_old", "umount"}
+    newer_than_this_libseccomp = {
+        "fchmodat2",
+        "set_mempolicy_home_node",
+        "epoll_ctl_old",
+        "epoll_wait_old",
+        "umount",
+    }
     unknown = {name for name in getattr(names, listed) if not knows(name)}
     assert unknown <= newer_than_this_libseccomp
 
 
 def test_pid_1_keeps_no_call_that_only_building_needed():
     assert set(names.SUPERVISOR_DENIED) <= set(names.DENIED)
-    assert {"mount", "umount2", "pivot_root", "unshare", "setns", "ptrace", "bpf"} <= set(names.SUPERVISOR_DENIED)
+    assert {"mount", "umount2", "pivot_root", "unshare", "setns", "ptrace", "bpf"} <= set(
+        names.SUPERVISOR_DENIED
+    )
     # Its filter lies under the guest's, which still has these steps to go.
     assert {"setresuid", "capset", "seccomp", "landlock_restrict_self"}.isdisjoint(names.SUPERVISOR_DENIED)
 
 
 def test_names_that_this_libseccomp_does_not_know_are_recorded(filters):
     native = pyseccomp.Arch.NATIVE
-    wanted = {name for name in (*names.ALLOWED, *names.DENIED) if pyseccomp.resolve_syscall(native, name) == -1}
+    wanted = {
+        name for name in (*names.ALLOWED, *names.DENIED) if pyseccomp.resolve_syscall(native, name) == -1
+    }
     assert set(filters["guest"].unknown) == wanted
 
 
 def test_two_builds_give_the_same_bytes(filters):
     again = build_filters()
-    assert {name: built.program for name, built in again.items()} == {n: built.program for n, built in filters.items()}
+    assert {name: built.program for name, built in again.items()} == {
+        n: built.program for n, built in filters.items()
+    }
 
 
 @pytest.mark.parametrize("name", ["guest", "supervisor"])

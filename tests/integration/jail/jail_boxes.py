@@ -82,7 +82,9 @@ async def open_box(executor: ProcessExecutor, **limits: Any) -> ProcessBox:
 
 def need(box: ProcessBox, *protections: str) -> None:
     """Skip where this host does not offer these. As root they are never missing by accident: then it is a failure."""
-    off = [f"{row.name}: {row.detail}" for row in box.protections if row.name in protections and not row.active]
+    off = [
+        f"{row.name}: {row.detail}" for row in box.protections if row.name in protections and not row.active
+    ]
     if not off:
         return
     if os.geteuid() == 0 and os.environ.get("CI"):
@@ -121,7 +123,9 @@ def family(root: int | None = None) -> list[Process]:
 def _look(pid: int) -> Process | None:
     try:
         status = dict(
-            line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines() if ":\t" in line
+            line.split(":\t", 1)
+            for line in Path(f"/proc/{pid}/status").read_text().splitlines()
+            if ":\t" in line
         )
         command = Path(f"/proc/{pid}/cmdline").read_bytes()
     except (OSError, ValueError):
@@ -142,7 +146,9 @@ def find(role: str, root: int | None = None) -> list[int]:
     """Return the pids of a role, oldest first. The undertaker is the launcher's own fork of itself."""
     members = family(root)
     launchers = {process.pid for process in members if process.role == "launcher"}
-    undertakers = {process.pid for process in members if process.pid in launchers and process.parent in launchers}
+    undertakers = {
+        process.pid for process in members if process.pid in launchers and process.parent in launchers
+    }
     pids = {
         "launcher": launchers - undertakers,
         "undertaker": undertakers,

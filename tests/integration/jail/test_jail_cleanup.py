@@ -86,7 +86,9 @@ async def fresh(traces) -> AsyncIterator[ProcessExecutor]:
 async def enter(phase: str, executor: ProcessExecutor) -> tuple[asyncio.Future, object]:
     """Bring a box into a phase; return what runs there and the box (None while it opens)."""
     if phase == "opening":
-        return asyncio.gather(*(jail_boxes.open_box(executor) for _ in range(4)), return_exceptions=True), None
+        return asyncio.gather(
+            *(jail_boxes.open_box(executor) for _ in range(4)), return_exceptions=True
+        ), None
     box = await jail_boxes.open_box(executor)
     job = Job("x-000000", PHASES[phase] or "1", 30)
     running = asyncio.ensure_future(box.execute(job, lambda _: None))
@@ -109,7 +111,10 @@ async def strike(role: str) -> None:
 
 async def test_a_normal_end_leaves_nothing(fresh, traces):
     box = await jail_boxes.open_box(fresh)
-    await run(box, "import subprocess, sys\nsubprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'], start_new_session=True)")
+    await run(
+        box,
+        "import subprocess, sys\nsubprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'], start_new_session=True)",
+    )
     assert {process.role for process in jail_boxes.family()} >= {"launcher", "zygote", "pid1", "inmate"}
     await box.close()
     assert find("inmate") == []
@@ -133,7 +138,9 @@ async def test_a_kill_leaves_nothing(fresh, traces, role, phase):
     doing, box = await enter(phase, fresh)
     await strike(role)
     if role == "launcher":  # the front lives on: processes, cgroups and mounts go all the same
-        await eventually(lambda: jail_boxes.family() == [] and not jail_boxes.cgroup_directories(fresh.instance))
+        await eventually(
+            lambda: jail_boxes.family() == [] and not jail_boxes.cgroup_directories(fresh.instance)
+        )
         assert jail_boxes.family() == []
         assert jail_boxes.cgroup_directories(fresh.instance) == []
     if phase in {"running", "fork bomb"} and role == "zygote" and box is not None:
@@ -152,9 +159,17 @@ async def test_a_killed_front_leaves_nothing(traces, tmp_path_factory, phase):
     ephemeral = tmp_path_factory.mktemp("ephemeral")
     (ephemeral / "state").mkdir()
     (ephemeral / "state" / "file").write_text("private")
-    command = [sys.executable, str(Path(__file__).with_name("front.py")), "/nonexistent", str(ephemeral), phase]
+    command = [
+        sys.executable,
+        str(Path(__file__).with_name("front.py")),
+        "/nonexistent",
+        str(ephemeral),
+        phase,
+    ]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment) as front:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment
+    ) as front:
         said = json.loads(await asyncio.to_thread(front.stdout.readline))
         traces.instances.append(said["instance"])
         assert find("launcher")
@@ -166,9 +181,17 @@ async def test_a_killed_front_leaves_nothing(traces, tmp_path_factory, phase):
 @pytest.mark.parametrize("delay_ms", [0, 50, 100, 150, 200, 250, 300, 400])
 async def test_a_front_killed_at_any_moment_of_its_start_leaves_nothing(traces, tmp_path_factory, delay_ms):
     ephemeral = tmp_path_factory.mktemp("ephemeral")
-    command = [sys.executable, str(Path(__file__).with_name("front.py")), "/nonexistent", str(ephemeral), "opening"]
+    command = [
+        sys.executable,
+        str(Path(__file__).with_name("front.py")),
+        "/nonexistent",
+        str(ephemeral),
+        "opening",
+    ]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment) as front:
+    with subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment
+    ) as front:
         await eventually(lambda: bool(find("launcher")))
         await asyncio.sleep(delay_ms / 1000)
         front.kill()
@@ -222,5 +245,7 @@ async def test_boxes_come_and_go_without_a_trace(fresh):
         await run(box, "1")
         await box.close()
     await asyncio.sleep(0.3)
-    assert [len(os.listdir(f"/proc/{pid}/fd")) for pid in (launcher, os.getpid())] == [len(fds) for fds in held]
+    assert [len(os.listdir(f"/proc/{pid}/fd")) for pid in (launcher, os.getpid())] == [
+        len(fds) for fds in held
+    ]
     assert len(jail_boxes.family()) == members

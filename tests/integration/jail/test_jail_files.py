@@ -46,12 +46,17 @@ async def names(box, path: str = ".") -> set[str]:
 # ---- what works ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", ["a.txt", "/work/a.txt", "./a.txt", "a/b/c/d.txt", "ünï/☃ 𝄞.txt", "-rf", "a b'\"$`.txt", "x" * 255])
+@pytest.mark.parametrize(
+    "path",
+    ["a.txt", "/work/a.txt", "./a.txt", "a/b/c/d.txt", "ünï/☃ 𝄞.txt", "-rf", "a b'\"$`.txt", "x" * 255],
+)
 async def test_what_is_uploaded_is_what_the_program_sees_and_the_other_way_round(box, path):
     data = os.urandom(70_000)
     await put(box, path, data)
     inside = path.removeprefix("/work/")
-    code = f"import hashlib, json; print(json.dumps(hashlib.sha256(open({inside!r}, 'rb').read()).hexdigest()))"
+    code = (
+        f"import hashlib, json; print(json.dumps(hashlib.sha256(open({inside!r}, 'rb').read()).hexdigest()))"
+    )
     assert await answer(box, code) == hashlib.sha256(data).hexdigest()
     await run(box, f"open({inside!r}, 'ab').write(b'more')")
     assert await get(box, path) == data + b"more"
@@ -60,7 +65,10 @@ async def test_what_is_uploaded_is_what_the_program_sees_and_the_other_way_round
 
 async def test_the_program_owns_what_was_uploaded(box):
     await put(box, "d/f", b"1")
-    result, _, _ = await run(box, "import os\nopen('d/f', 'w').write('2')\nos.rename('d/f', 'g')\nos.rmdir('d')\nos.chmod('g', 0o600)")
+    result, _, _ = await run(
+        box,
+        "import os\nopen('d/f', 'w').write('2')\nos.rename('d/f', 'g')\nos.rmdir('d')\nos.chmod('g', 0o600)",
+    )
     assert result.outcome == "ok"
 
 
@@ -139,7 +147,13 @@ BAD_PATHS = ["..", "../etc/passwd", "a/../../etc/passwd", "/etc/passwd", "/", "/
 
 @pytest.mark.parametrize("path", BAD_PATHS)
 async def test_paths_that_lead_out_are_refused(box, path):
-    for call in (box.open_file(path, "r"), box.open_file(path, "w"), box.list_files(path), box.stat_file(path), box.remove_file(path)):
+    for call in (
+        box.open_file(path, "r"),
+        box.open_file(path, "w"),
+        box.list_files(path),
+        box.stat_file(path),
+        box.remove_file(path),
+    ):
         assert await refusal(call) is Code.FILE_PATH_INVALID
 
 
@@ -159,7 +173,11 @@ PLANTED = {
 @pytest.mark.parametrize("plant", PLANTED.values(), ids=PLANTED.keys())
 async def test_what_is_no_regular_file_is_not_read(box, plant):
     assert (await run(box, f"import os\n{plant}"))[0].outcome == "ok"
-    assert await refusal(box.open_file("x", "r")) in {Code.FILE_PATH_INVALID, Code.FILE_NOT_REGULAR, Code.FILE_FAILED}
+    assert await refusal(box.open_file("x", "r")) in {
+        Code.FILE_PATH_INVALID,
+        Code.FILE_NOT_REGULAR,
+        Code.FILE_FAILED,
+    }
 
 
 @pytest.mark.parametrize("target", ["/", "/etc", "/proc/self", "/proc/1/root", "..", "/tmp", "."])
@@ -175,7 +193,9 @@ async def test_nothing_is_reached_through_a_directory_that_is_a_link(box, target
 async def test_a_link_in_place_of_the_target_is_replaced_and_not_followed(box):
     await run(box, "import os; open('/tmp/victim', 'w').write('kept'); os.symlink('/tmp/victim', 'x')")
     await put(box, "x", b"uploaded")
-    assert await answer(box, "import json; print(json.dumps([open('x').read(), open('/tmp/victim').read()]))") == ["uploaded", "kept"]
+    assert await answer(
+        box, "import json; print(json.dumps([open('x').read(), open('/tmp/victim').read()]))"
+    ) == ["uploaded", "kept"]
 
 
 async def test_a_temporary_that_was_swapped_for_a_link_is_not_put_in_place(box):
@@ -291,7 +311,10 @@ async def test_a_long_listing_is_cut_and_says_so(open_box):
 
 
 async def test_names_that_are_no_text_are_listed_and_harm_nothing(box):
-    await run(box, "import os\nfor name in (b'\\xff\\xfe', b'a\\nb', b'\\x1b[31m', 'x\\u202ey'.encode()): os.close(os.open(name, os.O_CREAT))")
+    await run(
+        box,
+        "import os\nfor name in (b'\\xff\\xfe', b'a\\nb', b'\\x1b[31m', 'x\\u202ey'.encode()): os.close(os.open(name, os.O_CREAT))",
+    )
     assert len(await names(box)) == 4
 
 

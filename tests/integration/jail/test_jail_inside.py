@@ -55,9 +55,12 @@ def number(name: str) -> int:
 
 async def test_holds_no_capability_and_can_gain_none(box):
     status = await answer(
-        box, "import json; print(json.dumps(dict(l.split(':\\t', 1) for l in open('/proc/self/status') if ':\\t' in l)))"
+        box,
+        "import json; print(json.dumps(dict(l.split(':\\t', 1) for l in open('/proc/self/status') if ':\\t' in l)))",
     )
-    assert {status[name].strip().strip("0") for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")} == {""}
+    assert {
+        status[name].strip().strip("0") for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
+    } == {""}
     assert status["NoNewPrivs"].strip() == "1"
     assert status["Seccomp"].strip() == "2"
     assert status["Uid"].split() == status["Gid"].split() == ["1000"] * 4
@@ -78,7 +81,10 @@ async def test_two_boxes_share_no_host_id(open_box):
         pytest.skip("an ordinary user has only its own id to give")
     await open_box()
     await open_box()
-    uids = {Path(f"/proc/{pid}/status").read_text().partition("Uid:")[2].split()[0] for pid in jail_boxes.find("inmate")}
+    uids = {
+        Path(f"/proc/{pid}/status").read_text().partition("Uid:")[2].split()[0]
+        for pid in jail_boxes.find("inmate")
+    }
     assert len(uids) == 2
 
 
@@ -95,7 +101,9 @@ child.communicate()
     assert parent == 1
 
 
-@pytest.mark.parametrize("call", ["setuid", "setgid", "setreuid", "setresuid", "setresgid", "setgroups", "capset"])
+@pytest.mark.parametrize(
+    "call", ["setuid", "setgid", "setreuid", "setresuid", "setresgid", "setgroups", "capset"]
+)
 async def test_changes_no_ids(box, call):
     assert await answer(box, f"{CALL}\nprint(json.dumps(call({number(call)}, 0, 0, 0)))") == "EPERM"
 
@@ -142,7 +150,12 @@ print(json.dumps({{name: paths[:20] for name, paths in found.items()}}))"""
      "os.mkdir, '/etc/x'", "os.symlink, 'x', '/usr/x'", "os.truncate, '/etc/passwd', 0", "os.utime, '/etc/passwd'"],
 )  # fmt: skip
 async def test_what_is_there_cannot_be_changed(box, action):
-    assert await answer(box, f"{ATTEMPT}\nprint(json.dumps(attempt({action})))") in {"EROFS", "EACCES", "EPERM", "EXDEV"}
+    assert await answer(box, f"{ATTEMPT}\nprint(json.dumps(attempt({action})))") in {
+        "EROFS",
+        "EACCES",
+        "EPERM",
+        "EXDEV",
+    }
 
 
 async def test_landlock_alone_refuses_a_write_that_mounts_and_modes_allow(box):
@@ -159,7 +172,9 @@ print(subprocess.run([sys.executable, "-c", child], capture_output=True, text=Tr
 
 
 async def test_mounts_forbid_devices_setuid_and_writing(box):
-    mounts = await answer(box, "import json; print(json.dumps(open('/proc/self/mountinfo').read().splitlines()))")
+    mounts = await answer(
+        box, "import json; print(json.dumps(open('/proc/self/mountinfo').read().splitlines()))"
+    )
     options = {line.split()[4]: set(line.split()[5].split(",")) for line in mounts}
     for place, flags in options.items():
         assert "nosuid" in flags, place
@@ -207,7 +222,20 @@ print(json.dumps([top, site, sorted(os.listdir("/etc"))]))
 """
     top, site, etc = await answer(box, code)
     top.pop("/usr", None)
-    assert set(top.pop("/")) <= {"dev", "etc", "lib", "lib32", "lib64", "proc", "root", "tmp", "usr", "work", "home", "opt"}
+    assert set(top.pop("/")) <= {
+        "dev",
+        "etc",
+        "lib",
+        "lib32",
+        "lib64",
+        "proc",
+        "root",
+        "tmp",
+        "usr",
+        "work",
+        "home",
+        "opt",
+    }
     assert all(len(found) == 1 or set(found) <= {"bin", "lib"} for found in top.values()), top
     assert site == []
     assert etc == ["group", "hostname", "hosts", "ld.so.cache", "nsswitch.conf", "passwd", "resolv.conf"]
@@ -229,7 +257,9 @@ print(json.dumps(sorted({{attempt(os.stat, "/proc/" + name) for name in names.sp
 
 async def test_dev_holds_five_devices(box):
     found = await answer(box, "import json, os; print(json.dumps(sorted(os.listdir('/dev'))))")
-    assert found == sorted(["null", "zero", "full", "random", "urandom", "shm", "fd", "stdin", "stdout", "stderr"])
+    assert found == sorted(
+        ["null", "zero", "full", "random", "urandom", "shm", "fd", "stdin", "stdout", "stderr"]
+    )
 
 
 async def test_scratch_size_holds_for_all_three_directories_together(open_box):
@@ -277,7 +307,9 @@ print(json.dumps({fd: kind(fd) for fd in range(4096) if os.path.lexists("/proc/s
     kinds = {int(fd): kind for fd, kind in (await answer(box, code)).items()}
     assert {0, 1, 2, 3} <= kinds.keys()
     assert [kinds[fd][0] for fd in range(4)] == [0o020000, 0o010000, 0o010000, 0o140000]
-    strangers = {fd: kind for fd, kind in kinds.items() if fd > 3 and kind not in [kinds[n] for n in range(4)]}
+    strangers = {
+        fd: kind for fd, kind in kinds.items() if fd > 3 and kind not in [kinds[n] for n in range(4)]
+    }
     # asyncio's own wake-up pair and epoll come with the first cell that awaits, not before.
     assert strangers == {}
 
@@ -298,7 +330,9 @@ print(json.dumps([dict(os.environ), sys.argv, open("/proc/self/cmdline").read()]
 """
     environment, argv, command = await answer(box, code)
     assert "canary" not in repr([environment, argv, command])
-    allowed = set("LANG LC_ALL TZ PATH HOME TMPDIR PYTHONDONTWRITEBYTECODE PYTHON_DISABLE_REMOTE_DEBUG MPLBACKEND".split())
+    allowed = set(
+        "LANG LC_ALL TZ PATH HOME TMPDIR PYTHONDONTWRITEBYTECODE PYTHON_DISABLE_REMOTE_DEBUG MPLBACKEND".split()
+    )
     assert {n for n in environment if not n.endswith(("_NUM_THREADS", "_ARENA_MAX"))} <= allowed
 
 
@@ -357,7 +391,9 @@ print(json.dumps([[l.split()[0] for l in open("/proc/self/net/dev").readlines()[
     if os.geteuid() == 0:
         (inmate,) = jail_boxes.find("inmate")
         for kind in ("net", "user", "mnt", "pid", "ipc", "uts", "cgroup"):
-            assert os.stat(f"/proc/{inmate}/ns/{kind}").st_ino != os.stat(f"/proc/self/ns/{kind}").st_ino, kind
+            assert os.stat(f"/proc/{inmate}/ns/{kind}").st_ino != os.stat(f"/proc/self/ns/{kind}").st_ino, (
+                kind
+            )
 
 
 # ---- system calls -------------------------------------------------------------------------------------------------
@@ -380,7 +416,10 @@ async def test_is_not_permitted(box, name):
 async def test_every_call_outside_the_list_is_refused(box):
     # All numbers up to 600, so also calls that a later kernel or C library brings.
     resolve = pyseccomp.resolve_syscall
-    passed = {resolve(pyseccomp.Arch.NATIVE, name) for name in (*names.ALLOWED, "clone", "socketpair", "ioctl", "prctl")}
+    passed = {
+        resolve(pyseccomp.Arch.NATIVE, name)
+        for name in (*names.ALLOWED, "clone", "socketpair", "ioctl", "prctl")
+    }
     denied = {resolve(pyseccomp.Arch.NATIVE, name) for name in names.DENIED}
     # uprobe and uretprobe: the kernel lets no filter see them, and ends whoever calls them without being a probe.
     probes = {335, 336} if platform.machine() == "x86_64" else set()
@@ -474,7 +513,9 @@ print(json.dumps(failures))"""
 
 async def test_every_protection_is_reported_with_a_reason_where_it_is_off(box):
     rows: dict[str, Any] = {row.name: row for row in box.protections}
-    must = set("user_namespace mount_namespace pid_namespace network_namespace ipc_namespace uts_namespace read_only_root".split())
+    must = set(
+        "user_namespace mount_namespace pid_namespace network_namespace ipc_namespace uts_namespace read_only_root".split()
+    )
     must |= set("no_nested_userns capabilities no_new_privs seccomp rlimits non_dumpable".split())
     assert {name for name, row in rows.items() if row.active} >= must
     assert all(row.detail for row in rows.values() if not row.active)

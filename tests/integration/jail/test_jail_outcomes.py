@@ -121,7 +121,9 @@ async def test_oom_by_files_ends_the_snippet_and_not_the_session(open_box):
     # The scratch file system is memory too, and here larger than the memory limit.
     box = await open_box(memory_bytes=64 * MIB, disk_bytes=128 * MIB)
     need(box, "cgroup_memory")
-    result, _, _ = await run(box, "import os\nwith open('big', 'wb') as f:\n  while True: f.write(bytes(1 << 20))")
+    result, _, _ = await run(
+        box, "import os\nwith open('big', 'wb') as f:\n  while True: f.write(bytes(1 << 20))"
+    )
     assert result.outcome == "oom"
     assert result.variables_lost
 
@@ -136,8 +138,12 @@ async def test_output_limit(box):
     assert (await run(box, "kept"))[0].text == "1"
 
 
-@pytest.mark.parametrize(("actor", "outcome"), [("client", "cancelled"), ("operator", "killed"), ("lease", "killed")])
-@pytest.mark.parametrize("code", ["while True: pass", "while True:\n  try:\n    while True: pass\n  except BaseException: pass"])
+@pytest.mark.parametrize(
+    ("actor", "outcome"), [("client", "cancelled"), ("operator", "killed"), ("lease", "killed")]
+)
+@pytest.mark.parametrize(
+    "code", ["while True: pass", "while True:\n  try:\n    while True: pass\n  except BaseException: pass"]
+)
 async def test_cancelled_by_an_actor(box, actor, outcome, code):
     running = asyncio.ensure_future(run(box, code))
     await asyncio.sleep(0.1)
@@ -152,6 +158,16 @@ async def test_crashed_by_a_signal(box, name):
     result, _, _ = await run(box, f"import os, signal; os.kill(os.getpid(), signal.{name})")
     assert (result.outcome, result.evidence.source, result.evidence.code) == ("crashed", "waitpid", name)
     assert result.variables_lost
+
+
+async def test_crashed_by_a_real_time_signal_without_a_name(box):
+    # 40 is between SIGRTMIN and SIGRTMAX: a signal that kills, and that no name is known for.
+    running = asyncio.ensure_future(run(box, "import os; os.kill(os.getpid(), 40)", 1))
+    done, _ = await asyncio.wait([running], timeout=3)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert done, "the death was never told"
+    assert (running.result()[0].outcome, running.result()[0].evidence.source) == ("crashed", "waitpid")
 
 
 async def test_crashed_in_native_code(box):
@@ -239,7 +255,9 @@ async def test_limits_hit_disk(box):
 
 
 async def test_usage_has_a_source_for_each_figure_and_no_made_up_zero(box):
-    result, _, _ = await run(box, "open('f', 'wb').write(bytes(1 << 20)); x = sum(range(2_000_000)); print('12345')")
+    result, _, _ = await run(
+        box, "open('f', 'wb').write(bytes(1 << 20)); x = sum(range(2_000_000)); print('12345')"
+    )
     usage = result.usage
     assert 0.01 < usage.cpu_seconds < 5
     assert usage.cpu_seconds <= usage.wall_seconds * os.cpu_count() + 0.05

@@ -65,7 +65,9 @@ async def test_output_of_exactly_the_limit_is_complete(box):
 
 
 async def test_one_byte_more_is_output_limit(box):
-    result, _, _ = await run(box, f"import os\nfor _ in range(16): os.write(1, b'x' * {MIB // 16})\nos.write(1, b'y')")
+    result, _, _ = await run(
+        box, f"import os\nfor _ in range(16): os.write(1, b'x' * {MIB // 16})\nos.write(1, b'y')"
+    )
     assert result.outcome == "output_limit"
 
 
@@ -80,7 +82,11 @@ async def test_head_and_tail_survive_a_cut(open_box):
     assert whole.startswith(head)
     assert len(head) == 6144
     assert whole[: ran.result.usage.output_bytes].endswith(tail)
-    assert ran.result.stdout_dropped_bytes == ran.events[gap].dropped_bytes == ran.result.usage.output_bytes - len(head + tail)
+    assert (
+        ran.result.stdout_dropped_bytes
+        == ran.events[gap].dropped_bytes
+        == ran.result.usage.output_bytes - len(head + tail)
+    )
 
 
 async def test_a_thread_that_prints_between_cells_is_heard_in_the_next(box):
@@ -121,8 +127,13 @@ async def test_asyncio_runs(box):
 
 async def test_two_boxes_share_no_file_process_or_variable(open_box):
     one, two = await open_box(), await open_box()
-    await run(one, "secret = 'mine'\nfor d in ('/work', '/tmp', '/dev/shm'): open(d + '/mine', 'w').write(secret)")
-    await run(one, "import subprocess, sys; child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(20)'])")
+    await run(
+        one, "secret = 'mine'\nfor d in ('/work', '/tmp', '/dev/shm'): open(d + '/mine', 'w').write(secret)"
+    )
+    await run(
+        one,
+        "import subprocess, sys; child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(20)'])",
+    )
     code = """
 import json, os
 print(json.dumps([["secret" in globals()] + [os.path.exists(d + "/mine") for d in ("/work", "/tmp", "/dev/shm")],
@@ -175,7 +186,9 @@ async def test_a_box_cannot_signal_another_by_locks_on_a_shared_file(open_box):
     sender, receiver = await open_box(), await open_box()
     code = "import fcntl, json, os\nf = open(os.__file__)\n{}"
     lock = "try: fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB); got = True\nexcept OSError: got = False\nprint(json.dumps(got))"
-    assert await answer(receiver, code.format(lock)) == await answer(receiver, f"fcntl.flock(f, fcntl.LOCK_UN) if got else 0\n{lock}")
+    assert await answer(receiver, code.format(lock)) == await answer(
+        receiver, f"fcntl.flock(f, fcntl.LOCK_UN) if got else 0\n{lock}"
+    )
     await run(receiver, "f.close()")
     await run(sender, code.format(lock))
     unlocked_elsewhere = await answer(receiver, code.format(lock))
@@ -195,7 +208,10 @@ async def test_memory_of_one_box_is_not_another_s(open_box):
 
 async def test_a_policy_s_requirement_is_refused_by_name(executor):
     limits = jail_boxes.LIMITS
-    for wanted, code in (("cgroup_time_travel", Code.POLICY_INVALID), ("cgroup_memory", Code.PROTECTION_MISSING)):
+    for wanted, code in (
+        ("cgroup_time_travel", Code.POLICY_INVALID),
+        ("cgroup_memory", Code.PROTECTION_MISSING),
+    ):
         try:
             box = await executor.open(BoxSpec("s-x", "base", limits, require=("seccomp", wanted)))
         except SandboxdError as error:
@@ -230,18 +246,33 @@ ABUSE = {
     "replace": ("import os\nos.dup2(os.open('/dev/zero', 0), 3)", {"error", "timeout_wall"}),
     "garbage": (FRAME + "control.sendall(os.urandom(100_000))", {"crashed"}),
     "endless garbage": (FRAME + "while True: control.sendall(b'\\xff' * 65536)", {"crashed"}),
-    "a length of a gibibyte": (FRAME + "control.sendall(struct.pack('>I', 1 << 30) + b'x' * 1000)", {"crashed"}),
-    "half a frame": (FRAME + "control.sendall(struct.pack('>I', 1 << 20) + b'x')", {"timeout_wall", "crashed"}),
+    "a length of a gibibyte": (
+        FRAME + "control.sendall(struct.pack('>I', 1 << 30) + b'x' * 1000)",
+        {"crashed"},
+    ),
+    "half a frame": (
+        FRAME + "control.sendall(struct.pack('>I', 1 << 20) + b'x')",
+        {"timeout_wall", "crashed"},
+    ),
     "no object": (FRAME + "send([1])", {"crashed"}),
     "deep nesting": (FRAME + "send(b'[' * 1_000_000)", {"crashed"}),
     "an endless integer": (FRAME + "send(b'9' * 1_000_000)", {"crashed"}),
-    "wrong types": (FRAME + "send({'op': 'result', 'id': ID, 'ok': 1, 'error': [], 'final': 3})", {"crashed"}),
+    "wrong types": (
+        FRAME + "send({'op': 'result', 'id': ID, 'ok': 1, 'error': [], 'final': 3})",
+        {"crashed"},
+    ),
     "display of a list": (FRAME + "send({'op': 'display', 'id': ID, 'data': []})", {"crashed"}),
     "display without data": (FRAME + "send({'op': 'display', 'id': ID})", {"crashed"}),
-    "bad base64": (FRAME + "send({'op': 'display', 'id': ID, 'data': {'a/b': '!'}, 'base64': ['a/b']})", {"crashed"}),
+    "bad base64": (
+        FRAME + "send({'op': 'display', 'id': ID, 'data': {'a/b': '!'}, 'base64': ['a/b']})",
+        {"crashed"},
+    ),
     "another's id": (FRAME + "send({'op': 'result', 'id': 'x-000001', 'ok': False})\n'mine'", {"ok"}),
     "unknown operation": (FRAME + "send({'op': 'shutdown', 'id': ID})\n'mine'", {"ok", "crashed"}),
-    "eats what the host sends": (FRAME + "import threading\nthreading.Thread(target=control.recv, args=(9999,)).start()", {"ok"}),
+    "eats what the host sends": (
+        FRAME + "import threading\nthreading.Thread(target=control.recv, args=(9999,)).start()",
+        {"ok"},
+    ),
 }
 
 
@@ -305,7 +336,9 @@ while True: control.sendall(many)
     events: list[object] = []
     result = await box.execute(Job(execution, code, 1.0), events.append)
     assert result.outcome in {"timeout_wall", "crashed", "output_limit"}
-    assert len(events) <= 10_000, f"{len(events)} events from one execution: the daemon's memory is the guest's to fill"
+    assert len(events) <= 10_000, (
+        f"{len(events)} events from one execution: the daemon's memory is the guest's to fill"
+    )
 
 
 async def test_large_displays_do_not_fill_the_daemon(box):

@@ -51,13 +51,24 @@ def test_a_limit_of_nothing_lets_nothing_through():
 
 @pytest.mark.parametrize(
     ("path", "wanted"),
-    [("a", "a"), ("/work/a", "a"), ("/work", "."), ("", "."), (".", "."), ("./a//b/.", "a/b"), ("/work//a", "a"), ("a..b", "a..b")],
+    [
+        ("a", "a"),
+        ("/work/a", "a"),
+        ("/work", "."),
+        ("", "."),
+        (".", "."),
+        ("./a//b/.", "a/b"),
+        ("/work//a", "a"),
+        ("a..b", "a..b"),
+    ],
 )
 def test_paths_become_relative(path, wanted):
     assert paths.relative(path) == wanted
 
 
-@pytest.mark.parametrize("path", ["/", "/etc", "/workx", "..", "a/..", "/work/..", "a\0", "a\n", "x" * 2000, "\u202ea", "/WORK/a"])
+@pytest.mark.parametrize(
+    "path", ["/", "/etc", "/workx", "..", "a/..", "/work/..", "a\0", "a\n", "x" * 2000, "\u202ea", "/WORK/a"]
+)
 def test_paths_that_are_not_below_work_are_refused(path):
     with pytest.raises(SandboxdError) as raised:
         paths.relative(path)

@@ -60,7 +60,19 @@ def test_an_unknown_operation_is_refused():
 
 
 @pytest.mark.parametrize(
-    "packet", [b"", b"{", b"[]", b"null", b"{}", b'{"op": 1}', b'{"op": ["x"]}', b"\xff", b"[" * 100_000, b"9" * 10_000]
+    "packet",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b"{}",
+        b'{"op": 1}',
+        b'{"op": ["x"]}',
+        b"\xff",
+        b"[" * 100_000,
+        b"9" * 10_000,
+    ],
 )
 def test_a_packet_that_is_no_message_is_an_error_and_not_more(packet):
     ours, theirs = wire.pair()

@@ -30,10 +30,34 @@ def refused(number: int) -> OSError:
 
 
 CASES = [
-    ({"kernel.apparmor_restrict_unprivileged_userns": "1"}, refused(errno.EACCES), "AppArmor", "apparmor_parser", True),
-    ({"kernel.unprivileged_userns_clone": "0"}, refused(errno.EPERM), "are off", "sysctl -w kernel.unprivileged_userns_clone=1", True),
-    ({"user.max_user_namespaces": "0"}, refused(errno.ENOSPC), "No user namespaces", "sysctl -w user.max_user_namespaces", True),
-    ({"user.max_user_namespaces": "3000"}, refused(errno.ENOSPC), "No user namespaces", "sysctl -w user.max_user_namespaces", True),
+    (
+        {"kernel.apparmor_restrict_unprivileged_userns": "1"},
+        refused(errno.EACCES),
+        "AppArmor",
+        "apparmor_parser",
+        True,
+    ),
+    (
+        {"kernel.unprivileged_userns_clone": "0"},
+        refused(errno.EPERM),
+        "are off",
+        "sysctl -w kernel.unprivileged_userns_clone=1",
+        True,
+    ),
+    (
+        {"user.max_user_namespaces": "0"},
+        refused(errno.ENOSPC),
+        "No user namespaces",
+        "sysctl -w user.max_user_namespaces",
+        True,
+    ),
+    (
+        {"user.max_user_namespaces": "3000"},
+        refused(errno.ENOSPC),
+        "No user namespaces",
+        "sysctl -w user.max_user_namespaces",
+        True,
+    ),
     ({}, refused(errno.EPERM), "Docker", "seccomp=unconfined", True),
     ({}, refused(errno.EIO), "could not be set up", "doctor", False),
 ]
@@ -51,13 +75,18 @@ def test_each_cause_has_its_own_remedy(sysctl, settings, error, message, what_to
 
 
 def test_a_masked_proc_is_told_from_a_blocked_namespace(sysctl):
-    said, remedy_text, _ = remedy.why_blocked("PermissionError: [Errno 1] mount /tmp/proc: Operation not permitted", None)
+    said, remedy_text, _ = remedy.why_blocked(
+        "PermissionError: [Errno 1] mount /tmp/proc: Operation not permitted", None
+    )
     assert "/proc" in said
     assert "systempaths=unconfined" in remedy_text
 
 
 def test_sysctls_that_allow_everything_are_not_blamed(sysctl):
-    for name, value in (("kernel.apparmor_restrict_unprivileged_userns", "0"), ("kernel.unprivileged_userns_clone", "1")):
+    for name, value in (
+        ("kernel.apparmor_restrict_unprivileged_userns", "0"),
+        ("kernel.unprivileged_userns_clone", "1"),
+    ):
         sysctl(name, value)
     said, _, _ = remedy.why_blocked("clone", refused(errno.EAGAIN))
     assert "AppArmor" not in said

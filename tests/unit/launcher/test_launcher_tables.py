@@ -51,9 +51,11 @@ def test_death_is_explained_by_evidence(status, execution, oom_kills, wanted):
     assert (death.cause, death.source, death.code) == wanted
 
 
-@pytest.mark.parametrize("number", [n for n in range(1, 65) if n != signal.SIGKILL])
+@pytest.mark.parametrize(
+    "number", [signal.SIGHUP, signal.SIGSEGV, signal.SIGRTMIN, 32, 33, 40, signal.SIGRTMAX]
+)
 def test_death_by_any_signal_is_explained(number):
-    death = explain(number, None, None)
+    death = explain(int(number), None, None)
     assert death.cause == "crashed"
     assert death.code
 
@@ -96,9 +98,9 @@ def inside(path: str, parent: str) -> bool:
     return PurePath(parent) in PurePath(path).parents
 
 
-def test_no_bind_lies_inside_another(base, tmp_path):
+def test_no_bind_lies_inside_another(base):
     # Its mount point could not be made: the outer one is read-only by then.
-    for site in (None, str(tmp_path), f"{base.base_prefix}/lib"):
+    for site in (None, "/usr/share", f"{base.base_prefix}/lib"):
         targets = [target for _, target in layout(environment(base, site_packages=site))["binds"]]
         assert not [(a, b) for a in targets for b in targets if inside(a, b)]
         assert len(targets) == len(set(targets))
@@ -106,7 +108,20 @@ def test_no_bind_lies_inside_another(base, tmp_path):
 
 def test_binds_are_few_and_none_is_a_whole_tree(base):
     sources = {source for source, _ in layout(base)["binds"]}
-    assert not sources & {"/", "/usr", "/etc", "/home", "/root", "/var", "/dev", "/proc", "/sys", "/usr/bin", "/usr/lib", base.base_prefix}
+    assert not sources & {
+        "/",
+        "/usr",
+        "/etc",
+        "/home",
+        "/root",
+        "/var",
+        "/dev",
+        "/proc",
+        "/sys",
+        "/usr/bin",
+        "/usr/lib",
+        base.base_prefix,
+    }
 
 
 def test_the_interpreter_s_own_packages_are_covered(base):
@@ -119,5 +134,14 @@ def test_the_interpreter_s_own_packages_are_covered(base):
 
 def test_files_hold_nothing_of_this_host(base):
     files = layout(base)["files"]
-    assert set(files) == {"/etc/passwd", "/etc/group", "/etc/hosts", "/etc/hostname", "/etc/nsswitch.conf", "/etc/resolv.conf"}
-    assert all(line.split(":")[0] in {"root", "sandbox", "nobody"} for line in files["/etc/passwd"].splitlines())
+    assert set(files) == {
+        "/etc/passwd",
+        "/etc/group",
+        "/etc/hosts",
+        "/etc/hostname",
+        "/etc/nsswitch.conf",
+        "/etc/resolv.conf",
+    }
+    assert all(
+        line.split(":")[0] in {"root", "sandbox", "nobody"} for line in files["/etc/passwd"].splitlines()
+    )
