@@ -40,18 +40,13 @@ class Isolation:
         """Find the environment that the policy's snippets see.
 
         Raises:
-            SandboxdError: EXECUTOR_UNAVAILABLE, ENVIRONMENT_NOT_FOUND.
+            SandboxdError: EXECUTOR_UNAVAILABLE, ENVIRONMENT_NOT_FOUND, ENVIRONMENT_FAILED.
         """
-        found = self._executor(policy).environments().get(policy.environment)
-        if found is None:
-            raise SandboxdError(
-                Code.ENVIRONMENT_NOT_FOUND,
-                f"The environment {policy.environment!r} of policy {policy.name!r} does not exist here.",
-                remedy=f"Create it: sandboxd env create {policy.environment}",
-                failure=FailureClass.NOT_STARTED,
-                environment=policy.environment,
-            )
-        return found
+        try:
+            return self._executor(policy).environment(policy.environment)
+        except SandboxdError as error:
+            error.failure = error.failure or FailureClass.NOT_STARTED
+            raise
 
     def _executor(self, policy: Policy) -> Executor:
         executor = self._executors.get(policy.executor)

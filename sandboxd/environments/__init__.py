@@ -13,7 +13,7 @@ read-only.
 from sandboxd.environments.create import create_environment
 from sandboxd.environments.interpreter import Interpreter, inspect_interpreter
 from sandboxd.environments.model import BASE, Environment
-from sandboxd.environments.store import load_environments, remove_environment
+from sandboxd.environments.store import load_environment, load_environments, remove_environment
 
 __all__ = (
     "BASE",
@@ -21,6 +21,7 @@ __all__ = (
     "Interpreter",
     "create_environment",
     "inspect_interpreter",
+    "load_environment",
     "load_environments",
     "remove_environment",
 )

@@ -37,6 +37,27 @@ def load_environments(root: Path) -> dict[str, Environment]:
     return environments
 
 
+def load_environment(root: Path, name: str) -> Environment:
+    """Load one environment; what is wrong with another is no concern of its users.
+
+    Raises:
+        SandboxdError: ENVIRONMENT_NOT_FOUND, ENVIRONMENT_FAILED.
+    """
+    if name == BASE:
+        return _base()
+    try:
+        names = environment_names(root)
+    except OSError as error:
+        raise SandboxdError(
+            Code.ENVIRONMENT_FAILED,
+            f"The environments in {root} cannot be read: {error.strerror}.",
+            remedy="Name a directory that the daemon's user may read with --environments-dir.",
+        ) from error
+    if name not in names:
+        raise not_found(name, names)
+    return read_manifest(root / name)
+
+
 def environment_names(root: Path) -> list[str]:
     """Name what stands below `root`, sorted, whether or not it can be used."""
     try:

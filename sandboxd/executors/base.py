@@ -101,8 +101,12 @@ class Executor(Protocol):
                 EXECUTOR_UNAVAILABLE.
         """
 
-    def environments(self) -> dict[str, EnvironmentInfo]:
-        """The environments that boxes can be opened with, by name."""
+    def environment(self, name: str) -> EnvironmentInfo:
+        """Tell what an environment holds.
+
+        Raises:
+            SandboxdError: ENVIRONMENT_NOT_FOUND, ENVIRONMENT_FAILED.
+        """
 
     async def close(self) -> None:
         """Close every box and stop the tier."""

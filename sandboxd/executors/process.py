@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sandboxd.environments import load_environments
+from sandboxd.environments import load_environment
 from sandboxd.errors import Code, FailureClass, SandboxdError
 from sandboxd.events import Protection, Result
 from sandboxd.executors import paths
@@ -94,10 +94,10 @@ class ProcessExecutor:
         box.on_closed = lambda: self._boxes.pop(opened.box, None)
         return box
 
-    def environments(self) -> dict[str, EnvironmentInfo]:
-        """Return the environments that boxes can be opened with."""
-        known = load_environments(self._settings.environments_dir)
-        return {name: EnvironmentInfo(name, env.version, env.packages) for name, env in known.items()}
+    def environment(self, name: str) -> EnvironmentInfo:
+        """See `Executor.environment`."""
+        found = load_environment(self._settings.environments_dir, name)
+        return EnvironmentInfo(found.name, found.version, found.packages)
 
     def _on_notice(self, message: protocol.LauncherMessage, fds: list[int]) -> None:
         box = self._boxes.get(getattr(message, "box", 0))

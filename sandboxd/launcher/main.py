@@ -12,7 +12,7 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
-from sandboxd.environments import Environment, load_environments
+from sandboxd.environments import Environment, load_environment
 from sandboxd.errors import Code, SandboxdError
 from sandboxd.jail import kernel, wire
 from sandboxd.launcher import protections, protocol
@@ -122,8 +122,7 @@ class Launcher:
         self._pool = Pool(self._host, hello.pool_size, self._make)
         self._environments_dir = Path(hello.environments_dir)
         for name in dict.fromkeys(["base", *hello.prepare]):
-            if (environment := load_environments(self._environments_dir).get(name)) is not None:
-                self._zygotes.get(environment)
+            self._zygotes.get(load_environment(self._environments_dir, name))
         await self._prove()
         reasons = {f"cgroup_{name}": reason for name, reason in self._host.cgroup_reasons.items()}
         self._notify(protocol.Ready(hello.request, reasons))
@@ -131,7 +130,7 @@ class Launcher:
     async def _prove(self) -> None:
         """Build one box: a host that cannot carry the jail is found at the start, not at the first request."""
         assert self._pool is not None
-        environment = load_environments(self._environments_dir)["base"]
+        environment = load_environment(self._environments_dir, "base")
         box, _ = await self._pool.take(environment)
         await box.close()
 
@@ -140,20 +139,10 @@ class Launcher:
         assert self._host is not None
         return Box(next(self._numbers), self._zygotes.get(environment), self._host, self._notify)
 
-    def _environment(self, name: str) -> Environment:
-        known = load_environments(self._environments_dir)
-        if name not in known:
-            raise SandboxdError(
-                Code.ENVIRONMENT_NOT_FOUND,
-                f"There is no environment {name!r}; there are {', '.join(known)}.",
-                remedy=f"Create it: sandboxd env create {name}",
-            )
-        return known[name]
-
     async def _open(self, message: protocol.Open) -> None:
         assert self._pool is not None
         assert self._host is not None
-        box, pooled = await self._pool.take(self._environment(message.environment))
+        box, pooled = await self._pool.take(load_environment(self._environments_dir, message.environment))
         try:
             fds = await box.check_out(message.limits)
             try:
