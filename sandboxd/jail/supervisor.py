@@ -19,6 +19,7 @@ Serve = Callable[[socket.socket, Dict[str, Any]], Any]
 
 # What pid 1 keeps after checkout: enough to start the next guest, and to kill the last one's leftovers.
 CAP_KILL, CAP_SETGID, CAP_SETUID, CAP_SETPCAP = 5, 6, 7, 8
+_SIGNALS = {"rest": signal.SIGSTOP, "wake": signal.SIGCONT}
 KEPT_CAPS = 1 << CAP_KILL | 1 << CAP_SETGID | 1 << CAP_SETUID | 1 << CAP_SETPCAP
 
 
@@ -85,6 +86,7 @@ class Supervisor:
 
     def _loop(self) -> NoReturn:
         signal.signal(signal.SIGCHLD, lambda *_: None)  # a handler, so that the wake-up descriptor is written
+        kernel.ignore_child_stops()
         signal.set_wakeup_fd(self.wake_write, warn_on_full_buffer=False)
         poll = select.poll()
         poll.register(self.sock, select.POLLIN)
@@ -107,6 +109,9 @@ class Supervisor:
             self._start_guest(fds)
         elif op == "sweep":
             self._sweep()
+        elif op in _SIGNALS:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(-1, _SIGNALS[op])
         elif op == "file":
             reply, descriptor = files.answer(message, as_guest=self.switch_ids)
             self._tell(reply, (descriptor,) if descriptor is not None else ())

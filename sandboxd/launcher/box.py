@@ -24,6 +24,7 @@ from sandboxd.launcher.death import GuestDeath, explain
 from sandboxd.launcher.execution import Execution, Reins
 from sandboxd.launcher.host import Host
 from sandboxd.launcher.meter import Meter
+from sandboxd.launcher.rest import Rest
 from sandboxd.launcher.zygotes import Zygote
 
 STEP_SECONDS = 10.0
@@ -62,6 +63,7 @@ class Box:
         self._guest_alive = False
         self._respawning = False
         self.meter: Meter | None = None
+        self._rest: Rest | None = None
 
     @property
     def healthy(self) -> bool:
@@ -97,6 +99,7 @@ class Box:
         message, fds = await self._step("built", {"op": "mapped", "switch_ids": self._slot is not None})
         self.report, self._work_fd = message, fds[0]
         self.meter = Meter(self._cgroup, self._work_fd)
+        self._rest = Rest(self._pid, self._count_tasks, self._tell)
 
     async def check_out(self, limits: dict[str, Any]) -> tuple[int, int, int]:
         """Set the limits and start the guest; return the front's control, stdout and stderr descriptors."""
@@ -123,6 +126,8 @@ class Box:
         if self._guest_fd >= 0:
             os.close(self._guest_fd)
         self._guest_fd = fds[0]
+        if self._rest is not None:
+            self._rest.forget()
         self.guest_report = str(message["report"])
         if "error=" in self.guest_report or not self.guest_report or not self._guest_alive:
             raise SandboxdError(
@@ -187,6 +192,8 @@ class Box:
     def begin(self, number: int, deadline_seconds: float) -> None:
         """Start the clocks of an execution."""
         assert self.meter is not None
+        assert self._rest is not None
+        self._rest.wake(self._guest_fd)
         grace, cpu = float(self._limits["grace_seconds"]), float(self._limits["cpu_seconds"])
         self._execution = Execution(
             number,
@@ -196,6 +203,16 @@ class Box:
             meter=self.meter,
             reins=Reins(self._interrupt_guest, self.kill_guest),
         )
+
+    def rest(self) -> None:
+        """Stop everything in the box until the next execution begins."""
+        if (
+            self._execution is None
+            and self._guest_alive
+            and self._rest is not None
+            and self.meter is not None
+        ):
+            self._rest.rest(self._guest_fd, self.meter.guest_pid)
 
     def end(self, request: int, number: int) -> protocol.Ended:
         """Stop the clocks: the guest answered."""
@@ -210,6 +227,13 @@ class Box:
         if self._execution is not None and self._execution.number == number:
             self._execution.end(cause, code)
 
+    def _count_tasks(self) -> int | None:
+        return self._cgroup.task_count() if self._cgroup is not None else None
+
+    def _tell(self, op: str) -> None:
+        if self._channel is not None:
+            self._channel.send({"op": op})
+
     def _interrupt_guest(self) -> None:
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(self._guest_fd, signal.SIGINT)
@@ -220,8 +244,7 @@ class Box:
             self.meter.cpu_seconds()  # the last chance to read a process's own clock
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(self._guest_fd, signal.SIGKILL)
-        if self._channel is not None:
-            self._channel.send({"op": "sweep"})
+        self._tell("sweep")
         self._sweep_timer = self._loop.call_later(SWEEP_SECONDS, self._kill_all)
 
     def _on_guest_exit(self, status: int) -> None:

@@ -91,6 +91,8 @@ class Launcher:
         elif isinstance(message, protocol.End):
             gone = protocol.Ended(message.request, "", "", {}, [])
             self._notify(box.end(message.request, message.execution) if box is not None else gone)
+            if box is not None:
+                box.rest()  # after the answer: nobody waits for it
         elif isinstance(message, protocol.File):
             if box is not None:
                 box.file(message)

@@ -47,6 +47,7 @@ def active_protections(
     rows.append(("landlock", abi > 0, f"ABI {abi}" if abi else "this kernel has no Landlock, or it is off"))
     rows.append(("rlimits", True, ""))
     rows.append(("non_dumpable", True, ""))
+    rows.append(("stopped_between_snippets", True, "by SIGSTOP, which a program can notice afterwards"))
     speculation = said.get("speculation", "")
     rows.append(("speculation_control", bool(speculation), speculation or "decided by the kernel at boot"))
     return rows + [

@@ -97,6 +97,11 @@ class Cgroup:
             return int(self._read(path / "cpuacct.usage")) / 1e9
         return _counters(self._read(path / "cpu.stat")).get("usage_usec", 0) / 1e6
 
+    def task_count(self) -> int | None:
+        """Return the number of tasks in the leaf, threads included."""
+        path = self._paths.get("pids")
+        return int(self._read(path / "pids.current")) if path is not None else None
+
     def evidence(self) -> Evidence:
         """Return the leaf's counters."""
         peak = kills = refused = None

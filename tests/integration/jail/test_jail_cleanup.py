@@ -101,10 +101,8 @@ async def strike(role: str) -> None:
     assert await eventually(lambda: bool(find(role))), f"no {role} to kill"
     parents = {process.pid: process.parent for process in jail_boxes.family()}
     inmates = [pid for pid in find("inmate") if pid in parents]
-    if role == "pid1" and inmates:
-        victim = parents[inmates[0]]
-    else:
-        victim = inmates[0] if role == "inmate" else find(role)[-1]
+    youngest = find(role)[-1]
+    victim = {"inmate": inmates[0], "pid1": parents[inmates[0]]}.get(role, youngest) if inmates else youngest
     with contextlib.suppress(ProcessLookupError):
         os.kill(victim, signal.SIGKILL)
 

@@ -70,7 +70,6 @@ async def test_is_nobody_of_the_host_when_the_launcher_is_root(box):
     if os.geteuid() != 0:
         pytest.skip("an ordinary user has only its own id to give")
     (inmate,) = jail_boxes.find("inmate")
-    assert os.stat(f"/proc/{inmate}").st_uid in (0, *range(2_000_000_000, 2_100_000_000))
     status = Path(f"/proc/{inmate}/status").read_text()
     ids = [line.split()[1:] for line in status.splitlines() if line.startswith(("Uid:", "Gid:"))]
     assert all(2_000_000_000 <= int(number) < 2_100_000_000 for row in ids for number in row), ids
@@ -91,7 +90,8 @@ async def test_two_boxes_share_no_host_id(open_box):
 async def test_sees_its_own_processes_only(box):
     code = """
 import json, os, subprocess, sys
-child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+child = subprocess.Popen([sys.executable, "-c", "print(); input()"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+child.stdout.readline()  # in the midst of its exec it is hidden: not dumpable yet
 seen = [int(name) for name in os.listdir("/proc") if name.isdigit()]
 print(json.dumps([sorted(seen), os.getpid(), os.getppid(), child.pid]))
 child.communicate()

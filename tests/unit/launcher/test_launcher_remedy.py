@@ -63,8 +63,9 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("settings", "error", "message", "what_to_do", "is_userns"), CASES)
-def test_each_cause_has_its_own_remedy(sysctl, settings, error, message, what_to_do, is_userns):
+@pytest.mark.parametrize("case", CASES)
+def test_each_cause_has_its_own_remedy(sysctl, case):
+    settings, error, message, what_to_do, is_userns = case
     for name, value in settings.items():
         sysctl(name, value)
     said, remedy_text, userns = remedy.why_blocked("clone", error)
