@@ -25,6 +25,9 @@ from sandboxd.launcher.zygotes import Zygotes
 from sandboxd.seccomp import build_filters
 
 
+REFILL_SECONDS = 0.005  # the first snippet goes before the next box
+
+
 class Launcher:
     """Serves one front. State is touched on the event loop only."""
 
@@ -135,6 +138,7 @@ class Launcher:
         environment = load_environment(self._environments_dir, "base")
         box, _ = await self._pool.take(environment)
         await box.close()
+        self._pool.refill(environment)
 
     def _make(self, environment: Environment) -> Box:
         assert self._zygotes is not None
@@ -144,7 +148,8 @@ class Launcher:
     async def _open(self, message: protocol.Open) -> None:
         assert self._pool is not None
         assert self._host is not None
-        box, pooled = await self._pool.take(load_environment(self._environments_dir, message.environment))
+        environment = load_environment(self._environments_dir, message.environment)
+        box, pooled = await self._pool.take(environment)
         try:
             fds = await box.check_out(message.limits)
             try:
@@ -165,6 +170,8 @@ class Launcher:
             self._boxes.pop(box.number, None)
             await box.close()
             raise
+        finally:
+            asyncio.get_running_loop().call_later(REFILL_SECONDS, self._pool.refill, environment)
 
     async def _close_box(self, message: protocol.Close) -> None:
         box = self._boxes.pop(message.box, None)

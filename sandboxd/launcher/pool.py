@@ -24,7 +24,9 @@ class Pool:
         self._closed = False
 
     async def take(self, environment: Environment) -> tuple[Box, bool]:
-        """Return a built box, and whether it had been waiting.
+        """Return a built box, and whether it had been waiting. Call `refill` once it is in use.
+
+        Building the next one at once would compete with the check-out for the same processor.
 
         Raises:
             SandboxdError: see `Box.build`.
@@ -33,7 +35,6 @@ class Pool:
         while waiting:
             box = waiting.popleft()
             if box.healthy:
-                self.refill(environment)
                 return box, True
             await box.close()
         box = self._make(environment)
@@ -42,7 +43,6 @@ class Pool:
         except BaseException:
             await box.close()
             raise
-        self.refill(environment)
         return box, False
 
     def refill(self, environment: Environment) -> None:

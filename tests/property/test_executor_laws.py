@@ -187,3 +187,24 @@ def test_whatever_a_guest_sends_is_typed_or_a_violation(data):
         assert claim.error is None or all(
             isinstance(v, str) for v in (claim.error.name, claim.error.message, claim.error.traceback)
         )
+
+
+async def test_no_frame_reaches_an_execution_that_is_over():
+    # At rest no id is right, the empty one and none at all included.
+    ours, theirs = socket.socketpair()
+    pipes = [os.pipe(), os.pipe()]
+    displays: list[Display] = []
+    link = guest.GuestLink([ours.detach(), pipes[0][0], pipes[1][0]], lambda: None)
+    with theirs:
+        finished = link.run(ID, "pass", name="cell", on_output=lambda *_: None, on_display=displays.append)
+        theirs.sendall(framed(json.dumps({"op": "result", "id": ID, "ok": True}).encode()))
+        assert (await finished).ok
+        link.rest()
+        for name in (ID, "", None, 0, False):
+            late = {"op": "display", "id": name, "data": {"text/plain": "late"}}
+            theirs.sendall(framed(json.dumps(late).encode()))
+        await asyncio.sleep(0.05)
+        link.close()
+    for _, write in pipes:
+        os.close(write)
+    assert displays == []

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import pyseccomp
 import pytest
 
 from sandboxd.events import Display, Limits, Output, Result
@@ -92,6 +93,35 @@ def need(box: ProcessBox, *protections: str) -> None:
     pytest.skip("; ".join(off))
 
 
+# ---- pieces of code for boxes ------------------------------------------------------------------------------------
+
+CALL = """
+import ctypes, errno, json
+libc = ctypes.CDLL(None, use_errno=True)
+libc.syscall.restype = ctypes.c_long
+def call(number, *arguments):
+    ctypes.set_errno(0)
+    result = libc.syscall(ctypes.c_long(number), *[ctypes.c_long(a) for a in arguments])
+    return errno.errorcode[ctypes.get_errno()] if result < 0 else "ok"
+"""
+ATTEMPT = """
+import errno, json, os
+def attempt(action, *arguments):
+    try:
+        action(*arguments)
+    except OSError as error:
+        return errno.errorcode[error.errno]
+    return "ok"
+"""
+
+
+def number(name: str) -> int:
+    found = pyseccomp.resolve_syscall(pyseccomp.Arch.NATIVE, name)
+    if found < 0:
+        pytest.skip(f"{name} does not exist on this architecture, or libseccomp does not know it yet")
+    return int(found)
+
+
 # ---- processes, as the host sees them -----------------------------------------------------------------------------
 
 
@@ -157,7 +187,9 @@ def find(role: str, root: int | None = None) -> list[int]:
 
 
 def cgroup_directories(instance: str) -> list[Path]:
-    return [path for path in Path("/sys/fs/cgroup").rglob(f"sandboxd-{instance}") if path.is_dir()]
+    # os.walk and not rglob: other directories come and go meanwhile.
+    walk = os.walk("/sys/fs/cgroup")
+    return [Path(path) / f"sandboxd-{instance}" for path, below, _ in walk if f"sandboxd-{instance}" in below]
 
 
 async def eventually(check: Callable[[], bool], seconds: float = 5.0) -> bool:

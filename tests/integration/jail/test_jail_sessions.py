@@ -1,9 +1,8 @@
-"""What a session keeps, what two sessions must not share, and what a program may do to its channels."""
+"""What a session keeps, what rests between executions, and what two sessions must not share."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 
 import jail_boxes
@@ -122,6 +121,44 @@ async def test_asyncio_runs(box):
     assert await answer(box, code) == 7
 
 
+TICK = """
+import ctypes, os, threading, time
+def tick():
+    while True:
+        with open("/work/ticks", "ab", buffering=0) as file: file.write(b".")
+        time.sleep(0.005)
+"""
+BACKGROUND = {
+    "a thread": "threading.Thread(target=tick, daemon=True).start()",
+    "a child": "if os.fork() == 0: tick()",
+    "a child in a session of its own": "if os.fork() == 0: os.setsid(); tick()",
+    "an orphan": "if os.fork() == 0:\n  if os.fork() == 0: os.setsid(); tick()\n  os._exit(0)",
+    # SIGCONT wakes a stopped process when it is generated, and a timer generates it without anybody running.
+    "a timer that wakes it": """
+libc = ctypes.CDLL(None, use_errno=True)
+event = (ctypes.c_int * 16)()
+event[2], event[3] = 18, 0  # sigev_signo = SIGCONT, sigev_notify = SIGEV_SIGNAL
+timer = ctypes.c_void_p()
+libc.timer_create(1, event, ctypes.byref(timer))
+libc.timer_settime(timer, 0, (ctypes.c_long * 4)(0, 10_000_000, 0, 300_000_000), None)
+threading.Thread(target=tick, daemon=True).start()
+""",
+}
+
+
+@pytest.mark.parametrize("start", BACKGROUND.values(), ids=BACKGROUND.keys())
+async def test_nothing_runs_between_executions(box, start):
+    result, _, stderr = await run(box, f"{TICK}\n{start}\ntime.sleep(0.1)")
+    assert result.outcome == "ok", stderr
+    await asyncio.sleep(0.1)
+    before = (await box.stat_file("ticks")).size_bytes
+    assert before > 0, "it never ran: this proved nothing"
+    await asyncio.sleep(0.5)
+    assert (await box.stat_file("ticks")).size_bytes == before
+    assert (await run(box, "time.sleep(0.05)"))[0].outcome == "ok"
+    assert (await box.stat_file("ticks")).size_bytes > before, "and it goes on with the next"
+
+
 # ---- two sessions -------------------------------------------------------------------------------------------------
 
 
@@ -228,140 +265,6 @@ async def test_an_unknown_environment_is_refused(executor):
     with pytest.raises(SandboxdError) as raised:
         await executor.open(BoxSpec("s-x", "nowhere", jail_boxes.LIMITS))
     assert raised.value.code is Code.ENVIRONMENT_NOT_FOUND
-
-
-# ---- the control channel ------------------------------------------------------------------------------------------
-
-FRAME = """
-import json, os, socket, struct
-control = socket.socket(fileno=os.dup(3))
-def send(message):
-    body = message if isinstance(message, bytes) else json.dumps(message).encode()
-    control.sendall(struct.pack(">I", len(body)) + body)
-"""
-ABUSE = {
-    "close": ("import os; os.close(3)", {"error"}),
-    "close and stay": ("import os\nos.close(3)\nwhile True: pass", {"timeout_wall"}),
-    "shut down": (FRAME + "control.shutdown(socket.SHUT_RDWR)", {"error", "crashed"}),
-    "replace": ("import os\nos.dup2(os.open('/dev/zero', 0), 3)", {"error", "timeout_wall"}),
-    "garbage": (FRAME + "control.sendall(os.urandom(100_000))", {"crashed"}),
-    "endless garbage": (FRAME + "while True: control.sendall(b'\\xff' * 65536)", {"crashed"}),
-    "a length of a gibibyte": (
-        FRAME + "control.sendall(struct.pack('>I', 1 << 30) + b'x' * 1000)",
-        {"crashed"},
-    ),
-    "half a frame": (
-        FRAME + "control.sendall(struct.pack('>I', 1 << 20) + b'x')",
-        {"timeout_wall", "crashed"},
-    ),
-    "no object": (FRAME + "send([1])", {"crashed"}),
-    "deep nesting": (FRAME + "send(b'[' * 1_000_000)", {"crashed"}),
-    "an endless integer": (FRAME + "send(b'9' * 1_000_000)", {"crashed"}),
-    "wrong types": (
-        FRAME + "send({'op': 'result', 'id': ID, 'ok': 1, 'error': [], 'final': 3})",
-        {"crashed"},
-    ),
-    "display of a list": (FRAME + "send({'op': 'display', 'id': ID, 'data': []})", {"crashed"}),
-    "display without data": (FRAME + "send({'op': 'display', 'id': ID})", {"crashed"}),
-    "bad base64": (
-        FRAME + "send({'op': 'display', 'id': ID, 'data': {'a/b': '!'}, 'base64': ['a/b']})",
-        {"crashed"},
-    ),
-    "another's id": (FRAME + "send({'op': 'result', 'id': 'x-000001', 'ok': False})\n'mine'", {"ok"}),
-    "unknown operation": (FRAME + "send({'op': 'shutdown', 'id': ID})\n'mine'", {"ok", "crashed"}),
-    "eats what the host sends": (
-        FRAME + "import threading\nthreading.Thread(target=control.recv, args=(9999,)).start()",
-        {"ok"},
-    ),
-}
-
-
-@pytest.mark.parametrize(("code", "outcomes"), ABUSE.values(), ids=ABUSE.keys())
-async def test_abuse_of_the_control_channel_has_a_typed_outcome(box, open_box, code, outcomes):
-    execution = jail_boxes.execution_id()
-    async with asyncio.timeout(5):
-        result = await box.execute(Job(execution, f"ID = {execution!r}\n{code}", 0.5), lambda _: None)
-    assert result.outcome in outcomes, result
-    following, _, _ = await run(box, "1 + 1", 1.0)  # the same session goes on, if without its variables
-    assert following.outcome in {"ok", "timeout_wall", "error"}
-    assert (await run(await open_box(), "1 + 1"))[0].text == "2"
-
-
-async def test_a_forged_result_is_a_claim_and_harms_its_own_session_alone(box):
-    execution = jail_boxes.execution_id()
-    forged = {"op": "result", "id": execution, "ok": True, "text": "forged", "error": None, "final": None}
-    code = f"{FRAME}\nsend({json.dumps(forged).replace('true', 'True').replace('null', 'None')})\nraise ValueError"
-    result = await box.execute(Job(execution, code, 2.0), lambda _: None)
-    assert (result.outcome, result.evidence.source, result.text) == ("ok", "guest", "forged")
-    # The real result of that cell comes late, and belongs to no execution any more.
-    assert (await run(box, "'next'"))[0].text == "'next'"
-
-
-async def test_what_a_forged_result_leaves_running_does_not_outlive_the_next_deadline(box):
-    execution = jail_boxes.execution_id()
-    forged = {"op": "result", "id": execution, "ok": True, "text": None, "error": None, "final": None}
-    code = f"{FRAME}\nsend({json.dumps(forged).replace('true', 'True').replace('null', 'None')})\nwhile True: pass"
-    assert (await box.execute(Job(execution, code, 2.0), lambda _: None)).outcome == "ok"
-    result, _, _ = await run(box, "1", 0.3)
-    assert result.outcome in {"timeout_wall", "error", "ok"}
-    assert (await run(box, "1 + 1", 1.0))[0].text == "2"
-
-
-async def test_nothing_reaches_the_sink_after_the_result(box):
-    # A thread forges displays for an execution that is over, and for the empty id that "no execution" might be.
-    events: list[object] = []
-    execution = jail_boxes.execution_id()
-    code = f"""{FRAME}
-import threading, time
-def late():
-    time.sleep(0.2)
-    for name in ({execution!r}, "", None):
-        send({{"op": "display", "id": name, "data": {{"text/plain": "late"}}}})
-threading.Thread(target=late).start()
-"""
-    result = await box.execute(Job(execution, code, 2.0), events.append)
-    assert result.outcome == "ok"
-    await asyncio.sleep(0.5)
-    assert events == []
-
-
-async def test_displays_are_bounded_in_number_and_size(box):
-    execution = jail_boxes.execution_id()
-    empty = json.dumps({"op": "display", "id": execution, "data": {}})
-    code = f"""{FRAME}
-body = {empty!r}.encode()
-many = (struct.pack(">I", len(body)) + body) * 1000
-while True: control.sendall(many)
-"""
-    events: list[object] = []
-    result = await box.execute(Job(execution, code, 1.0), events.append)
-    assert result.outcome in {"timeout_wall", "crashed", "output_limit"}
-    assert len(events) <= 10_000, (
-        f"{len(events)} events from one execution: the daemon's memory is the guest's to fill"
-    )
-
-
-async def test_large_displays_do_not_fill_the_daemon(box):
-    execution = jail_boxes.execution_id()
-    code = f"""{FRAME}
-message = {{"op": "display", "id": {execution!r}, "data": {{"text/plain": "x" * (4 << 20)}}}}
-while True: send(message)
-"""
-    events: list[object] = []
-    result = await box.execute(Job(execution, code, 1.0), events.append)
-    assert result.outcome in {"timeout_wall", "crashed", "output_limit"}
-    assert sum(len(v) for e in events for v in getattr(e, "data", {}).values()) <= 16 * MIB
-
-
-async def test_names_of_mime_types_count_too(box):
-    execution = jail_boxes.execution_id()
-    code = f"""{FRAME}
-message = {{"op": "display", "id": {execution!r}, "data": {{"%0128d" % n: "" for n in range(32)}}}}
-while True: send(message)
-"""
-    events: list[object] = []
-    await box.execute(Job(execution, code, 1.0), events.append)
-    assert sum(len(name) for e in events for name in getattr(e, "data", {})) <= 16 * MIB
 
 
 async def test_a_closed_box_leaks_no_descriptor(executor):
