@@ -1,0 +1,97 @@
+"""Between snippets nothing of a box runs: threads, left children, and a guest that lied about having ended."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from jail_boxes import answer, run
+
+pytestmark = [pytest.mark.userns, pytest.mark.asyncio(loop_scope="module")]
+
+THREAD = """
+import threading, time
+count = 0
+def busy():
+    global count
+    while True:
+        count += 1
+        time.sleep(0.001)
+threading.Thread(target=busy, daemon=True).start()
+"""
+# Leaves a child, and a grandchild whose parent is gone: pid 1 adopts it.
+CHILDREN = """
+import os, time
+def count(name):
+    while True:
+        with open(name, "a") as file:
+            file.write("x")
+        time.sleep(0.002)
+if os.fork() == 0:
+    count("child")
+if os.fork() == 0:
+    if os.fork() == 0:
+        os.setsid()
+        count("orphan")
+    os._exit(0)
+time.sleep(0.1)
+"""
+LIAR = """
+import json, os, struct, time, threading
+body = json.dumps({"op": "result", "id": %r, "ok": True, "text": "forged", "error": None, "final": None}).encode()
+os.write(3, struct.pack(">I", len(body)) + body)
+while True:
+    with open("lies", "a") as file:
+        file.write("x")
+    time.sleep(0.001)
+"""
+PAUSE_SECONDS = 0.5
+
+
+async def sizes(box, *names):
+    return await asyncio.gather(*(box.stat_file(name) for name in names))
+
+
+async def test_threads_stand_still_and_go_on(box):
+    await run(box, THREAD)
+    before = await answer(box, "print(count)")
+    await asyncio.sleep(PAUSE_SECONDS)
+    after = await answer(box, "print(count)")
+    # Had it run on there were hundreds; a few are those of the two snippets themselves.
+    assert after - before < 50
+    await run(box, "time.sleep(0.2)")
+    assert await answer(box, "print(count)") > after
+
+
+async def test_left_children_and_orphans_stand_still_and_go_on(box):
+    await run(box, CHILDREN)
+    await asyncio.sleep(0.1)
+    before = [entry.size_bytes for entry in await sizes(box, "child", "orphan")]
+    assert min(before) > 0
+    await asyncio.sleep(PAUSE_SECONDS)
+    assert [entry.size_bytes for entry in await sizes(box, "child", "orphan")] == before
+    await run(box, "time.sleep(0.2)")
+    after = [entry.size_bytes for entry in await sizes(box, "child", "orphan")]
+    assert all(now > then for now, then in zip(after, before, strict=True))
+
+
+async def test_a_guest_that_forges_its_end_stands_still(box):
+    from jail_boxes import execution_id  # noqa: PLC0415
+
+    from sandboxd.executors.base import Job  # noqa: PLC0415
+
+    name = execution_id()
+    result = await box.execute(Job(name, LIAR % name, 5.0), lambda _: None)
+    assert result.text == "forged"
+    await asyncio.sleep(0.1)
+    (before,) = await sizes(box, "lies")
+    await asyncio.sleep(PAUSE_SECONDS)
+    (after,) = await sizes(box, "lies")
+    assert after.size_bytes == before.size_bytes
+
+
+async def test_a_stopped_box_closes_at_once(open_box):
+    box = await open_box()
+    await run(box, CHILDREN)
+    async with asyncio.timeout(2):
+        await box.close()
