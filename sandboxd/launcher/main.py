@@ -24,7 +24,6 @@ from sandboxd.launcher.undertaker import Undertaker
 from sandboxd.launcher.zygotes import Zygotes
 from sandboxd.seccomp import build_filters
 
-
 REFILL_SECONDS = 0.005  # the first snippet goes before the next box
 
 

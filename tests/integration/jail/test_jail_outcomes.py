@@ -287,6 +287,9 @@ async def test_a_death_between_executions_is_told_with_the_next(box):
     before = jail_boxes.find("inmate")
     os.kill(before[0], signal.SIGKILL)
     assert await jail_boxes.eventually(lambda: jail_boxes.find("inmate") not in (before, []))
+    await asyncio.sleep(
+        0.1
+    )  # for the front's loop to read of it: what starts before that ends as killed, and says so
     result, _, _ = await run(box, "1 + 1")
     assert (result.outcome, result.text) == ("ok", "2")
     assert result.variables_lost
