@@ -20,6 +20,7 @@ from sandboxd.events import Display, FinalAnswer, ProgramError
 
 MAX_FRAME_BYTES = 16 << 20
 MAX_DISPLAY_BYTES = 16 << 20  # an execution; the guest keeps to less by itself
+MAX_DISPLAYS = 1000  # an execution
 MAX_TEXT = 1 << 20
 READ_BYTES = 65536
 # At the end of an execution what is already in the pipes belongs to it; a child that goes on writing must not hold us.
@@ -56,8 +57,8 @@ class GuestLink:
         self._buffer = bytearray()
         self._pending = b""
         self._on_violation = on_violation
-        self._running = ""
-        self._display_left = 0
+        self._running: str | None = None
+        self._displays_left = self._display_left = self._display_dropped = 0
         self._on_output: Callable[[str, bytes], None] = lambda *_: None
         self._on_display: Callable[[Display], None] = lambda _: None
         self._finished: asyncio.Future[Claim | None] | None = None
@@ -79,7 +80,7 @@ class GuestLink:
         """Send a cell that tracebacks call `name`; the future yields the guest's claim, None after `abandon`."""
         self._running = execution_id
         self._on_output, self._on_display = on_output, on_display
-        self._display_left = MAX_DISPLAY_BYTES
+        self._displays_left, self._display_left = MAX_DISPLAYS, MAX_DISPLAY_BYTES
         self._finished = self._loop.create_future()
         self._give_held()
         body = json.dumps({"op": "run", "id": execution_id, "code": code, "filename": f"<{name}>"}).encode()
@@ -135,7 +136,7 @@ class GuestLink:
         try:
             while (frame := self._next_frame()) is not None:
                 self._on_frame(frame)
-        except (ValueError, TypeError, KeyError, RecursionError, binascii.Error):
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError, binascii.Error):
             self._buffer.clear()
             self._loop.remove_reader(self._control)
             self._on_violation()
@@ -156,7 +157,7 @@ class GuestLink:
         return frame
 
     def _on_frame(self, frame: dict[str, Any]) -> None:
-        if frame.get("id") != self._running or self._finished is None:
+        if self._running is None or self._finished is None or frame.get("id") != self._running:
             return  # "ready", or an echo of an execution that is over
         if frame["op"] == "display":
             self._take_display(frame)
@@ -165,18 +166,23 @@ class GuestLink:
 
     def _take_display(self, frame: dict[str, Any]) -> None:
         display = _display(frame)
-        size = sum(len(value) for value in display.data.values())
-        if size > self._display_left:
-            display = Display({}, display.is_result, display.dropped_bytes + size)
-        else:
-            self._display_left -= size
+        size = sum(len(mime) + len(value) for mime, value in display.data.items())
+        if size > self._display_left or not self._displays_left:
+            self._display_dropped += display.dropped_bytes + size
+            return
+        self._display_left -= size
+        self._displays_left -= 1
         self._on_display(display)
 
     # ---- ending ---------------------------------------------------------------------------------------------
 
     def rest(self) -> None:
         """No cell runs: hold what background threads print for the next one, within a bound, then let them wait."""
-        self._running = ""
+        if self._display_dropped:
+            self._on_display(Display({}, dropped_bytes=self._display_dropped))
+        self._running = None
+        self._display_dropped = 0
+        self._on_display = lambda _: None
         self._on_output = self._hold
 
     def _hold(self, stream: str, data: bytes) -> None:

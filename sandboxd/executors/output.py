@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from collections.abc import Callable
 
@@ -12,7 +13,7 @@ HEAD_SHARE = 3 / 4  # of the limit goes out as it comes; the rest is kept from t
 
 
 class OutputGate:
-    """Passes the first part of an execution's output, keeps the last part of each stream, counts what falls between.
+    """Passes the first part of an execution's output, keeps the last part, counts what falls between.
 
     Args:
         limit_bytes: for both streams together.
@@ -23,9 +24,11 @@ class OutputGate:
     def __init__(self, limit_bytes: int, emit: Emit, on_limit: Callable[[], None]) -> None:
         self._limit = limit_bytes
         self._head_left = int(limit_bytes * HEAD_SHARE)
+        self._tail_limit = limit_bytes - self._head_left
+        self._tails = {"stdout": _Tail(), "stderr": _Tail()}
+        self._order = itertools.count()
         self._emit = emit
         self._on_limit = on_limit
-        self._tails = {name: _Tail((limit_bytes - self._head_left) // 2) for name in ("stdout", "stderr")}
         self.total_bytes = 0
 
     def feed(self, stream: str, data: bytes) -> None:
@@ -38,39 +41,53 @@ class OutputGate:
             self._emit(Output(stream, head))
         if rest:
             self._head_left = 0
-            self._tails[stream].keep(rest)
+            self._keep(stream, rest)
         if before <= self._limit < self.total_bytes:
             self._on_limit()
 
+    def _keep(self, stream: str, data: bytes) -> None:
+        self._tails[stream].append(next(self._order), data)
+        while sum(tail.size for tail in self._tails.values()) > self._tail_limit:
+            # The larger one gives way: a flood on one stream leaves the other's last words, often a traceback.
+            larger = max(self._tails.values(), key=lambda tail: tail.size)
+            larger.shorten(sum(tail.size for tail in self._tails.values()) - self._tail_limit)
+
     def finish(self) -> dict[str, int]:
-        """Emit the kept tails; return the dropped bytes by stream."""
-        for stream, tail in self._tails.items():
-            data = tail.take()
-            if data or tail.dropped_bytes:
-                self._emit(Output(stream, data, tail.dropped_bytes))
+        """Emit the kept tails in the order of printing; return the dropped bytes by stream."""
+        unsaid = {stream: tail.dropped_bytes for stream, tail in self._tails.items()}
+        pieces = [
+            (number, stream, data) for stream, tail in self._tails.items() for number, data in tail.take()
+        ]
+        for _, stream, data in sorted(pieces):
+            self._emit(Output(stream, data, unsaid.pop(stream, 0)))
+        for stream, dropped in unsaid.items():
+            if dropped:
+                self._emit(Output(stream, b"", dropped))
         return {stream: tail.dropped_bytes for stream, tail in self._tails.items()}
 
 
 class _Tail:
-    def __init__(self, limit_bytes: int) -> None:
-        self._limit = limit_bytes
-        self._pieces: deque[bytes] = deque()
-        self._size = 0
+    """The last pieces of one stream."""
+
+    def __init__(self) -> None:
+        self._pieces: deque[tuple[int, bytes]] = deque()
+        self.size = 0
         self.dropped_bytes = 0
 
-    def keep(self, data: bytes) -> None:
-        self._pieces.append(data)
-        self._size += len(data)
-        while self._size > self._limit:
-            first = self._pieces.popleft()
-            over = self._size - self._limit
-            if over < len(first):
-                self._pieces.appendleft(first[over:])
-            gone = min(over, len(first))
-            self._size -= gone
-            self.dropped_bytes += gone
+    def append(self, number: int, data: bytes) -> None:
+        self._pieces.append((number, data))
+        self.size += len(data)
 
-    def take(self) -> bytes:
-        data = b"".join(self._pieces)
+    def shorten(self, over: int) -> None:
+        """Drop up to `over` bytes of the oldest piece."""
+        number, first = self._pieces.popleft()
+        gone = min(over, len(first))
+        if gone < len(first):
+            self._pieces.appendleft((number, first[gone:]))
+        self.size -= gone
+        self.dropped_bytes += gone
+
+    def take(self) -> list[tuple[int, bytes]]:
+        taken = list(self._pieces)
         self._pieces.clear()
-        return data
+        return taken

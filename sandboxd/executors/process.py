@@ -8,6 +8,7 @@ import itertools
 import json
 import os
 import secrets
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -135,7 +136,8 @@ class ProcessBox:
         self._limits = spec.limits
         self._executions = itertools.count(1)
         self._uploads = itertools.count(1)
-        self._upload_of: dict[str, int] = {}
+        self._upload_of: defaultdict[str, list[int]] = defaultdict(list)
+        self._busy = False
         self._run: Run | None = None
         self._variables_lost = False
         self._lost_reason = ""
@@ -148,11 +150,18 @@ class ProcessBox:
 
     async def execute(self, job: Job, sink: Sink) -> Result:
         """Run one job to its end; see `Box.execute`."""
-        if self._run is not None:
+        if self._busy:
             raise SandboxdError(
                 Code.SESSION_BUSY, "The session is executing.", failure=FailureClass.NOT_STARTED
             )
-        guest = await self._guest
+        self._busy = True  # taken before the wait for an interpreter that is being replaced
+        try:
+            return await self._execute(job, sink)
+        finally:
+            self._busy = False
+
+    async def _execute(self, job: Job, sink: Sink) -> Result:
+        guest = await asyncio.shield(self._guest)
         self._check_open()
         run = self._run = Run(
             self._link, self._number, next(self._executions), guest=guest, limits=self._limits, sink=sink
@@ -176,6 +185,8 @@ class ProcessBox:
 
     def guest_died(self, message: protocol.GuestDied) -> None:
         """The launcher says that the interpreter is gone."""
+        if not self._guest.done() or self._guest.exception() is not None:
+            return
         old = self._guest.result()
         self._guest = asyncio.get_running_loop().create_future()
         if self._run is not None:
@@ -186,7 +197,11 @@ class ProcessBox:
 
     def respawned(self, fds: list[int]) -> None:
         """The launcher started the next interpreter."""
-        self._guest.set_result(GuestLink(fds, self._violation))
+        if self._guest.done():  # closed or lost meanwhile
+            for fd in fds:
+                os.close(fd)
+        else:
+            self._guest.set_result(GuestLink(fds, self._violation))
 
     def on_lost(self, callback: Callable[[str], None]) -> None:
         """See `Box.on_lost`."""
@@ -235,14 +250,15 @@ class ProcessBox:
         if mode == "w":
             upload = next(self._uploads)
             done, fds = await self._file("write", path, upload=upload)
-            self._upload_of[paths.relative(path)] = upload
+            self._upload_of[paths.relative(path)].append(upload)
         else:
             done, fds = await self._file("read", path)
         return fds[0], _stat(done.stat)
 
     async def commit_file(self, path: str, *, keep: bool) -> FileStat | None:
         """See `Box.commit_file`."""
-        upload = self._upload_of.pop(paths.relative(path), 0)
+        uploads = self._upload_of[paths.relative(path)]
+        upload = uploads.pop() if uploads else 0
         done, _ = await self._file("commit", path, upload=upload, keep=keep)
         return _stat(done.stat) if keep else None
 
@@ -270,10 +286,13 @@ class ProcessBox:
         self._closed = True
         if self._run is not None:
             self._run.lost("closed")
-        self._drop_guest("closed")
-        if not self._lost_reason:
-            await self._link.ask(protocol.Close(self._link.number(), self._number), protocol.Closed)
-        self.on_closed()
+        try:
+            # First the box, then our ends of its sockets: a guest that saw them close would be replaced in vain.
+            if not self._lost_reason:
+                await self._link.ask(protocol.Close(self._link.number(), self._number), protocol.Closed)
+        finally:
+            self._drop_guest("closed")
+            self.on_closed()
 
 
 def _stat(raw: dict[str, Any]) -> FileStat:

@@ -59,6 +59,7 @@ class Run:
         """The interpreter is gone; `message` says why."""
         self._death = message
         self._guest.drain()
+        self._guest.rest()
         self._guest.abandon()
 
     def lost(self, reason: str) -> None:
@@ -71,8 +72,21 @@ class Run:
     async def _finished(self, claim: Claim) -> Result:
         request = protocol.End(self._link.number(), self._box, self._number)
         ended, _ = await self._link.ask(request, protocol.Ended)
+        death = self._death
+        if death is not None:
+            # It claimed a result and died at once: what was measured went with the death, and the variables too.
+            ended = protocol.Ended(ended.request, death.cause, death.code, death.usage, death.limits_hit)
         outcome, evidence = _outcome(claim, ended)
-        return self._result(outcome, evidence, ended.usage, ended.limits_hit, claim=claim, error=claim.error)
+        lost = death is not None
+        return self._result(
+            outcome,
+            evidence,
+            ended.usage,
+            ended.limits_hit,
+            claim=claim,
+            error=claim.error,
+            variables_lost=lost,
+        )
 
     def _died(self) -> Result:
         death = self._death

@@ -60,6 +60,7 @@ class Box:
         self._sweep_timer: asyncio.TimerHandle | None = None
         self._closing = False
         self._checked_out = False
+        self._file_requests: set[int] = set()
         self._guest_alive = False
         self._respawning = False
         self.meter: Meter | None = None
@@ -85,6 +86,9 @@ class Box:
         except OSError as error:
             ours.close()
             raise self._host.blocked("clone", error) from None
+        except BaseException:
+            ours.close()  # a child that is made all the same finds nobody there, and ends
+            raise
         self._host.reaper.watch(self._pid, self._on_exit)
         self.python = self._zygote.ready.result()
         self._channel = Channel(ours, self._on_message, self._on_silence)
@@ -164,6 +168,7 @@ class Box:
         elif op == "guest_exit":
             self._on_guest_exit(int(message["status"]))
         elif op == "file":
+            self._file_requests.discard(int(message["request"]))
             done = protocol.FileDone(
                 int(message["request"]), str(message.get("error", "")), message.get("stat", {})
             )
@@ -178,6 +183,8 @@ class Box:
     def _on_exit(self, status: int) -> None:
         self._ended.set_result(status)
         self._on_silence(f"wait status {status}")
+        while self._file_requests:
+            self._notify(protocol.FileDone(self._file_requests.pop(), "ESTALE"), ())
         if self._checked_out and not self._closing:
             self._notify(protocol.BoxLost(self.number, f"pid 1 ended with wait status {status}"), ())
 
@@ -193,6 +200,8 @@ class Box:
         """Start the clocks of an execution."""
         assert self.meter is not None
         assert self._rest is not None
+        if self._execution is not None:
+            self._execution.stop()  # the front lost track of it: its timers must not outlive it
         self._rest.wake(self._guest_fd)
         grace, cpu = float(self._limits["grace_seconds"]), float(self._limits["cpu_seconds"])
         self._execution = Execution(
@@ -262,7 +271,8 @@ class Box:
             self.number, number, death.cause, death.source, death.code, death.detail, usage, hits
         )
         self._notify(message, ())
-        self._host.spawn(self._respawn())
+        if not self._host.closing:
+            self._host.spawn(self._respawn())
 
     async def _respawn(self) -> None:
         """Start the next guest: the interpreter is lost, the files are not."""
@@ -279,8 +289,11 @@ class Box:
             _close_all(ours)
 
     def file(self, message: protocol.File) -> None:
-        """Pass a file operation to pid 1."""
-        assert self._channel is not None
+        """Pass a file operation to pid 1; its death answers what is still open."""
+        if self._channel is None or not self.healthy:
+            self._notify(protocol.FileDone(message.request, "ESTALE"), ())
+            return
+        self._file_requests.add(message.request)
         self._channel.send({**protocol.encode(message), "op": "file"})
 
     # ---- ending ---------------------------------------------------------------------------------------------

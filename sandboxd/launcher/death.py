@@ -22,6 +22,13 @@ class GuestDeath:
     detail: str = ""
 
 
+def _name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # real-time signals have no names in between
+        return f"SIG{number}"
+
+
 def explain(status: int, execution: Execution | None, used: Reading | None) -> GuestDeath:
     """Return the cause of a guest's death from its wait status, the launcher's own acts, and the cgroup."""
     if execution is not None and execution.cause:
@@ -32,7 +39,7 @@ def explain(status: int, execution: Execution | None, used: Reading | None) -> G
             "oom", "cgroup", "oom_kill", f"{used.oom_kills} processes killed by the memory limit"
         )
     if os.WIFSIGNALED(status):
-        name = signal.Signals(os.WTERMSIG(status)).name
+        name = _name(os.WTERMSIG(status))
         cause = "killed" if name == "SIGKILL" else "crashed"
         return GuestDeath(cause, "waitpid", name)
     return GuestDeath("", "waitpid", f"exit:{os.WEXITSTATUS(status)}")

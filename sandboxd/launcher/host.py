@@ -13,6 +13,8 @@ from sandboxd.launcher.cgroups import Cgroup, CgroupTree, find_homes
 from sandboxd.launcher.reaper import Reaper
 from sandboxd.launcher.remedy import why_blocked
 
+STOP_SECONDS = 5.0
+
 
 class Host:
     """The host as this launcher may use it. One a process."""
@@ -25,6 +27,7 @@ class Host:
         self.reaper = Reaper()
         self._slots = list(range(idmaps.SLOTS - 1, -1, -1))
         self._tasks: set[asyncio.Task[None]] = set()
+        self.closing = False
 
     def new_cgroup(self, name: str) -> Cgroup | None:
         """Make a leaf, or return None where this host gives us no controller at all."""
@@ -52,14 +55,23 @@ class Host:
         return SandboxdError(Code.USERNS_BLOCKED if is_userns else Code.JAIL_FAILED, message, remedy=remedy)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run a task that this host owns until it ends."""
+        """Run a task that this host owns until it ends. After `stop_tasks` nothing starts any more."""
+        if self.closing:
+            work.close()
+            return
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def close(self) -> None:
-        """Wait for the tasks and remove the cgroup parents."""
+    async def stop_tasks(self) -> None:
+        """Cancel what is under way: opens, respawns, refills. Each closes the box that it was making."""
+        self.closing = True
+        for task in self._tasks:
+            task.cancel()
         if self._tasks:
-            await asyncio.wait(self._tasks, timeout=5)
+            await asyncio.wait(self._tasks, timeout=STOP_SECONDS)
+
+    def close(self) -> None:
+        """Remove the cgroup parents; every box must be closed."""
         self.cgroups.close()
         self.reaper.close()

@@ -52,13 +52,17 @@ class Launcher:
 
     async def _close(self) -> None:
         self._channel.close()
+        for task in self._early:
+            task.cancel()
+        if self._host is not None:
+            await self._host.stop_tasks()
         if self._pool is not None:
             await self._pool.close()
         if self._zygotes is not None:
             self._zygotes.close()
         await asyncio.gather(*(box.close() for box in self._boxes.values()), return_exceptions=True)
         if self._host is not None:
-            await self._host.close()
+            self._host.close()
         self._undertaker.release()
 
     def _notify(self, message: protocol.LauncherMessage, fds: tuple[int, ...] = ()) -> None:
@@ -122,7 +126,7 @@ class Launcher:
         own = frozenset({os.getpid(), os.getppid(), self._undertaker.pid})
         self._host = Host(hello.instance, hello.memory_total_bytes, own)
         self._undertaker.remember(cgroups=self._host.cgroups.roots, directory=hello.ephemeral_dir)
-        self._zygotes = Zygotes(build_filters())
+        self._zygotes = Zygotes(build_filters(), self._host.reaper)
         self._pool = Pool(self._host, hello.pool_size, self._make)
         self._environments_dir = Path(hello.environments_dir)
         for name in dict.fromkeys(["base", *hello.prepare]):

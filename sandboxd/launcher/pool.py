@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections import defaultdict, deque
 from collections.abc import Callable
@@ -56,8 +57,11 @@ class Pool:
         box = self._make(environment)
         try:
             await box.build()
-        except (SandboxdError, OSError):
+        except (SandboxdError, OSError, TimeoutError):
             await box.close()  # the next `take` builds its own, and its caller hears the reason
+        except asyncio.CancelledError:
+            await box.close()
+            raise
         else:
             if self._closed:
                 await box.close()

@@ -8,6 +8,7 @@ import signal
 from collections.abc import Callable
 
 MAX_EARLY = 1024
+EARLY_SECONDS = 30.0  # who died before that cannot be whom a caller means: the pid was used again
 
 
 class Reaper:
@@ -15,14 +16,15 @@ class Reaper:
 
     def __init__(self) -> None:
         self._watched: dict[int, Callable[[int], None]] = {}
-        self._early: dict[int, int] = {}
+        self._early: dict[int, tuple[int, float]] = {}  # wait status, and when
         self._loop = asyncio.get_running_loop()
         self._loop.add_signal_handler(signal.SIGCHLD, self._reap)
 
     def watch(self, pid: int, callback: Callable[[int], None]) -> None:
         """Call back with the wait status when `pid` has ended (also if it ended already)."""
-        if pid in self._early:
-            self._loop.call_soon(callback, self._early.pop(pid))
+        status, when = self._early.pop(pid, (0, 0.0))
+        if when and self._loop.time() - when < EARLY_SECONDS:
+            self._loop.call_soon(callback, status)
         else:
             self._watched[pid] = callback
 
@@ -38,7 +40,7 @@ class Reaper:
             if callback is not None:
                 callback(status)
             elif len(self._early) < MAX_EARLY:
-                self._early[pid] = status
+                self._early[pid] = (status, self._loop.time())
 
     def close(self) -> None:
         """Stop reaping."""

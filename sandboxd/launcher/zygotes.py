@@ -16,6 +16,7 @@ from sandboxd.errors import Code, SandboxdError
 from sandboxd.jail import wire
 from sandboxd.launcher.channel import Channel
 from sandboxd.launcher.layout import layout
+from sandboxd.launcher.reaper import Reaper
 from sandboxd.seccomp import Filter
 
 WARM_SECONDS = 120.0
@@ -49,7 +50,7 @@ _ENVIRONMENT = {
 class Zygote:
     """A running zygote. Forks are answered in order."""
 
-    def __init__(self, environment: Environment, filters: Mapping[str, Filter]) -> None:
+    def __init__(self, environment: Environment, filters: Mapping[str, Filter], reaper: Reaper) -> None:
         self.environment = environment
         self._filters = filters
         self._loop = asyncio.get_running_loop()
@@ -60,6 +61,7 @@ class Zygote:
         ours, theirs = wire.pair()
         with theirs:
             self._process = self._spawn(theirs)
+        reaper.watch(self._process.pid, lambda _: None)  # its channel tells of its end
         self._channel = Channel(ours, self._on_message, self._on_end)
         self._channel.send(self._config())
 
@@ -144,8 +146,8 @@ class Zygote:
             return await waiting
 
     def close(self) -> None:
-        """End the zygote. Its boxes live on."""
-        self.alive = False
+        """End the zygote. Its boxes live on; forks that it owes fail."""
+        self._fail("the launcher stops")
         self._channel.close()
         self._process.kill()  # reaped by `Reaper`, like every child of the launcher
 
@@ -153,15 +155,16 @@ class Zygote:
 class Zygotes:
     """The zygotes of this launcher, by environment."""
 
-    def __init__(self, filters: Mapping[str, Filter]) -> None:
+    def __init__(self, filters: Mapping[str, Filter], reaper: Reaper) -> None:
         self._filters = filters
+        self._reaper = reaper
         self._running: dict[str, Zygote] = {}
 
     def get(self, environment: Environment) -> Zygote:
         """Return the environment's zygote, starting one if there is none alive."""
         running = self._running.get(environment.name)
         if running is None or not running.alive:
-            running = self._running[environment.name] = Zygote(environment, self._filters)
+            running = self._running[environment.name] = Zygote(environment, self._filters, self._reaper)
         return running
 
     def close(self) -> None:

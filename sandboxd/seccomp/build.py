@@ -22,6 +22,9 @@ TERMINAL_IOCTLS = (
     termios.TCGETS, termios.TIOCGWINSZ, termios.TIOCGPGRP,
     termios.FIONREAD, termios.FIONBIO, termios.FIOCLEX, termios.FIONCLEX,
 )  # fmt: skip
+# Descriptors, flags, record locks, pipe sizes, seals. Not F_SETSIG and F_NOTIFY (any signal on any event: SIGCONT would
+# wake a stopped box), not F_SETLEASE (it tells who opens a shared file).
+FCNTL_COMMANDS = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 36, 37, 38, 1030, 1031, 1032, 1033, 1034)
 # Names, child-death signal reads, timer slack, THP. Not 1 (parent-death signal), 4 (dumpable), 22 (seccomp).
 PRCTL_OPTIONS = (2, 3, 15, 16, 21, 23, 30, 38, 39, 40, 42, 0x53564D41)
 
@@ -66,6 +69,10 @@ def _guest(lib: Any) -> Filter:
     # Comparisons are of 64 bits while the kernel uses 32: as an allow-list an odd high half fails safe (CVE-2019-10063).
     for request in TERMINAL_IOCTLS:
         rules.add(lib.ALLOW, ["ioctl"], lib.Arg(1, lib.EQ, request))
+    for command in FCNTL_COMMANDS:
+        rules.add(lib.ALLOW, ["fcntl"], lib.Arg(1, lib.EQ, command))
+    # Its own limits alone: as an ordinary user pid 1 has the guest's id, and must keep its limits.
+    rules.add(lib.ALLOW, ["prlimit64"], lib.Arg(0, lib.EQ, 0))
     for option in PRCTL_OPTIONS:
         rules.add(lib.ALLOW, ["prctl"], lib.Arg(0, lib.EQ, option))
     return rules.export()

@@ -7,11 +7,11 @@ libraries, architectures and later Pythons.
 from __future__ import annotations
 
 FILES = """
-    access chdir chmod close close_range copy_file_range creat dup dup2 dup3 faccessat faccessat2 fadvise64 fallocate
-    fchdir fchmod fchmodat fchmodat2 fcntl fdatasync flock fstat fstatfs fsync ftruncate futimesat getcwd getdents
-    getdents64 inotify_add_watch inotify_init inotify_init1 inotify_rm_watch lchown link linkat lseek lstat mkdir mkdirat
+    access chdir chmod close close_range creat dup dup2 dup3 faccessat faccessat2 fadvise64 fallocate
+    fchdir fchmod fchmodat fchmodat2 fdatasync fstat fstatfs fsync ftruncate futimesat getcwd getdents
+    getdents64 lchown link linkat lseek lstat mkdir mkdirat
     newfstatat open openat openat2 pipe pipe2 pread64 preadv preadv2 pwrite64 pwritev pwritev2 read readahead readlink
-    readlinkat readv rename renameat renameat2 rmdir sendfile stat statfs statx symlink symlinkat sync_file_range truncate
+    readlinkat readv rename renameat renameat2 rmdir stat statfs statx symlink symlinkat sync_file_range truncate
     umask unlink unlinkat utime utimensat utimes write writev getxattr lgetxattr fgetxattr listxattr
     llistxattr flistxattr
 """.split()  # fmt: skip
@@ -19,14 +19,14 @@ FILES = """
 MEMORY = "brk madvise mbind membarrier mincore mmap mprotect mremap msync munmap get_mempolicy".split()
 
 TIME = """
-    alarm clock_getres clock_gettime clock_nanosleep getitimer gettimeofday nanosleep setitimer time timer_create
-    timer_delete timer_getoverrun timer_gettime timer_settime timerfd_create timerfd_gettime timerfd_settime times
+    alarm clock_getres clock_gettime clock_nanosleep getitimer gettimeofday nanosleep setitimer time timerfd_create
+    timerfd_gettime timerfd_settime times
 """.split()
 
 PROCESSES = """
     arch_prctl capget execve execveat exit exit_group futex futex_waitv get_robust_list getcpu getegid geteuid getgid
     getgroups getpgid getpgrp getpid getppid getpriority getresgid getresuid getrlimit getrusage getsid gettid getuid
-    kill pause pidfd_open pidfd_send_signal prlimit64 restart_syscall rseq rt_sigaction rt_sigpending rt_sigprocmask
+    kill pause pidfd_open pidfd_send_signal restart_syscall rseq rt_sigaction rt_sigpending rt_sigprocmask
     rt_sigqueueinfo rt_sigreturn rt_sigsuspend rt_sigtimedwait rt_tgsigqueueinfo sched_get_priority_max
     sched_get_priority_min sched_getaffinity sched_getattr sched_getparam sched_getscheduler sched_yield set_robust_list
     set_tid_address setpgid setrlimit setsid sigaltstack signalfd signalfd4 sysinfo tgkill tkill uname vfork wait4 waitid
@@ -66,7 +66,13 @@ HANDLES = (
     "open_by_handle_at name_to_handle_at".split()
 )  # the way out of a bind mount with CAP_DAC_READ_SEARCH
 CLOCKS = "clock_settime clock_adjtime adjtimex settimeofday stime sethostname setdomainname".split()
-SPLICE = "splice tee vmsplice".split()  # page-cache writes: CVE-2022-0847, CVE-2026-31431
+SPLICE = (
+    "splice tee vmsplice sendfile copy_file_range".split()
+)  # page-cache writes: CVE-2022-0847, CVE-2026-31431
+# The same inodes lie in every box, read-only: to watch or lock one would tell what another box does.
+SHARED_FILES = "flock inotify_add_watch inotify_init inotify_init1 inotify_rm_watch".split()
+# A timer of one's own choice of signal can send SIGCONT to a box that was stopped between snippets.
+TIMERS = "timer_create timer_delete timer_getoverrun timer_gettime timer_settime".split()
 SCHEDULING = """
     sched_setaffinity sched_setattr sched_setparam sched_setscheduler setpriority ioprio_set mlock mlock2 mlockall
     set_mempolicy set_mempolicy_home_node
@@ -82,7 +88,7 @@ SECURITY = "seccomp landlock_create_ruleset landlock_add_rule landlock_restrict_
 
 DENIED = (
     *MOUNTS, *NAMESPACES, *OTHER_PROCESSES, *KERNEL, *KEYS, *HANDLES, *CLOCKS, *SPLICE, *SCHEDULING, *IDS, *OWNERS, *NETWORK,
-    *SYSV_IPC, *SECURITY,
+    *SYSV_IPC, *SECURITY, *SHARED_FILES, *TIMERS,
 )  # fmt: skip
 
 # pid 1 has no use for these after checkout. Its filter also lies under the guest's, which still has to switch ids,

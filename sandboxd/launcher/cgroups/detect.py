@@ -76,7 +76,8 @@ def _find_v1(
     if where is None:
         reasons.setdefault(controller, f"no cgroup controller {name!r} on this host")
         return None
-    for directory in (mount / name, mount / "cpu,cpuacct"):
+    directories = [mount / name, *([mount / "cpu,cpuacct"] if name == "cpuacct" else [])]
+    for directory in directories:
         home = directory / where.lstrip("/")
         if (directory / "cgroup.procs").exists() and home.is_dir():
             if _writable(home):
@@ -93,7 +94,7 @@ def _find_v2(
     """Prefer our own cgroup if it was delegated to us (systemd Delegate=yes); as root fall back to the top."""
     available = set((root / "cgroup.controllers").read_text().split())
     mine = root / where.lstrip("/")
-    home = mine if where != "/" and _divisible(mine, own) else root if _writable(root) else None
+    home = next((place for place in (mine, root) if _usable(place, own)), None)
     for controller in WANTED:
         if controller not in available:
             continue
@@ -110,9 +111,12 @@ def _find_v2(
             )
 
 
-def _divisible(path: Path, own: frozenset[int]) -> bool:
+def _usable(path: Path, own: frozenset[int]) -> bool:
+    """Tell whether leaves can be made here: in the real root at once, elsewhere once our own processes made room."""
     if not _writable(path) or not os.access(path / "cgroup.subtree_control", os.W_OK):
         return False
+    if not (path / "cgroup.type").exists():
+        return True  # the root of the hierarchy, not of a container: it may hold processes beside groups
     return {int(pid) for pid in (path / "cgroup.procs").read_text().split()} <= own
 
 
