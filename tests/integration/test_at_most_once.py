@@ -12,11 +12,11 @@ import threading
 import time
 import uuid
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 import pytest
 from client_relay import Relay
-from conftest import Daemon, StartDaemon
 from sandboxd_client import (
     InDoubtError,
     NotStartedError,
@@ -26,6 +26,9 @@ from sandboxd_client import (
     SandboxError,
     SessionLostError,
 )
+
+if TYPE_CHECKING:
+    from conftest import Daemon, StartDaemon
 
 pytestmark = [pytest.mark.userns, pytest.mark.root]
 

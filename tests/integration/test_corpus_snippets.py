@@ -7,10 +7,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from conftest import Daemon
 from sandboxd_client import Execution, Outcome, Sandbox
+
+if TYPE_CHECKING:
+    from conftest import Daemon
 
 pytestmark = [pytest.mark.userns, pytest.mark.timeout(300)]
 
