@@ -55,7 +55,11 @@ class ProcessExecutor:
         self._settings = settings
         self._boxes: dict[int, ProcessBox] = {}
         self._link = Link(self._on_notice, self._on_lost)
-        self.instance = secrets.token_hex(4)
+        self._launcher_gone = False
+        self.instance = ""
+        self._restarting = asyncio.Lock()
+        self.on_gone: Callable[[str], None] = lambda _: None
+        """Called when the launcher died; where there is no ephemeral directory the next `open` starts another."""
         self.host: dict[str, str] = {}
 
     async def start(self) -> None:
@@ -66,6 +70,8 @@ class ProcessExecutor:
         """
         settings = self._settings
         await self._link.start()
+        self._launcher_gone = False
+        self.instance = secrets.token_hex(4)  # a new one: the last launcher's undertaker may still be at work
         hello = protocol.Hello(
             request=self._link.number(),
             instance=self.instance,
@@ -85,6 +91,7 @@ class ProcessExecutor:
 
     async def open(self, spec: BoxSpec) -> ProcessBox:
         """Open a box; see `Executor.open`."""
+        await self._revive()
         limits = dataclasses.asdict(spec.limits)
         request = protocol.Open(
             self._link.number(), spec.display_id, spec.environment, limits, list(spec.require)
@@ -94,6 +101,14 @@ class ProcessExecutor:
         self._boxes[opened.box] = box
         box.on_closed = lambda: self._boxes.pop(opened.box, None)
         return box
+
+    async def _revive(self) -> None:
+        """Start another launcher after the death of the last one."""
+        async with self._restarting:
+            # Its undertaker takes an ephemeral directory away, sockets and all: such a daemon ends (`on_gone`).
+            if self._launcher_gone and self._settings.ephemeral_dir is None:
+                self._link = Link(self._on_notice, self._on_lost)
+                await self.start()
 
     def environment(self, name: str) -> EnvironmentInfo:
         """See `Executor.environment`."""
@@ -115,6 +130,8 @@ class ProcessExecutor:
     def _on_lost(self, reason: str) -> None:
         for box in list(self._boxes.values()):
             box.lost(f"the launcher is gone ({reason})")
+        self._launcher_gone = True
+        self.on_gone(reason)
 
     async def close(self) -> None:
         """Close every box and stop the launcher."""

@@ -78,6 +78,8 @@ class Daemon:
             )
         )
         stack.push_async_callback(executor.close)
+        if ephemeral is not None:
+            executor.on_gone = lambda _: self._events.put_nowait("launcher lost")
         # The launcher and the screener start in processes of their own while this one imports gRPC and
         # pydantic.
         async with asyncio.TaskGroup() as starting:

@@ -225,14 +225,17 @@ async def test_the_other_boxes_outlive_a_killed_one(fresh):
     assert len(lost) == 1
 
 
-async def test_a_lost_launcher_is_told_to_every_box_and_refuses_new_ones(fresh):
+async def test_a_lost_launcher_is_told_to_every_box_and_replaced(fresh):
     box = await jail_boxes.open_box(fresh)
     lost: list[str] = []
     box.on_lost(lost.append)
     await strike("launcher")
     assert await eventually(lambda: len(lost) == 1)
-    with pytest.raises(SandboxdError):
-        await jail_boxes.open_box(fresh)
+    with pytest.raises(SandboxdError, match="SESSION_LOST"):
+        await run(box, "1")
+    another = await jail_boxes.open_box(fresh)
+    assert (await run(another, "1 + 1"))[0].text == "2"
+    await another.close()
 
 
 async def test_boxes_come_and_go_without_a_trace(fresh):

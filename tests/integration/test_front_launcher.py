@@ -1,0 +1,48 @@
+"""The daemon and its launcher: an embedded daemon ends with it, a service starts another."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+from sandboxd_client import Outcome, Sandbox, SessionLostError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from conftest import Daemon, StartDaemon
+
+pytestmark = pytest.mark.userns
+
+
+def launcher(daemon: Daemon) -> psutil.Process:
+    found = psutil.Process(daemon.process.pid).children()
+    return next(child for child in found if "sandboxd.launcher" in child.cmdline())
+
+
+def test_a_service_survives_the_death_of_its_launcher(start_daemon: StartDaemon, short_dir: Path) -> None:
+    # A file makes the directory somebody's: no undertaker may remove it, as in a service.
+    short_dir.joinpath("mine").mkdir(mode=0o700)
+    short_dir.joinpath("mine", "kept").touch()
+    daemon = start_daemon(run="mine")
+    with Sandbox(address=daemon.address) as sandbox:
+        assert sandbox.run_code("1 + 1").text == "2"
+        launcher(daemon).send_signal(signal.SIGKILL)
+        with pytest.raises(SessionLostError):
+            # The first may still have been accepted: then it has an outcome of its own.
+            while sandbox.run_code("1 + 1").outcome in {Outcome.OK, Outcome.INFRASTRUCTURE}:
+                pass
+    with Sandbox(address=daemon.address) as sandbox:
+        execution = sandbox.run_code("2 + 2")
+        assert (execution.outcome, execution.text) == (Outcome.OK, "4")
+
+
+def test_an_embedded_daemon_ends_with_its_launcher_and_leaves_nothing(start_daemon: StartDaemon) -> None:
+    daemon = start_daemon()
+    with Sandbox(address=daemon.address) as sandbox:
+        sandbox.run_code("1")
+        launcher(daemon).send_signal(signal.SIGKILL)
+        assert daemon.process.wait(20) == 0
+    assert not daemon.runtime_dir.exists() or not list(daemon.runtime_dir.iterdir())
