@@ -82,7 +82,7 @@ def _serve(sock: socket.socket, config: Dict[str, Any], serve: supervisor.Serve)
                 "op": "fork_failed",
                 "box": message["box"],
                 "errno": error.errno,
-                "error": str(error),
+                "error": os.strerror(error.errno or 0),
             }
         else:
             if pid == 0:

@@ -17,7 +17,7 @@ def _sysctl(name: str) -> str | None:
 
 def why_blocked(step: str, error: OSError | None) -> tuple[str, str, bool]:
     """Return (message, remedy, whether user namespaces are what is blocked) for a failed step."""
-    text = f"{step}: {error}" if error is not None else step
+    text = f"{step}: {error.strerror}" if error is not None else step
     if _sysctl("kernel.apparmor_restrict_unprivileged_userns") == "1":
         return (
             f"AppArmor restricts user namespaces on this host ({text}).",

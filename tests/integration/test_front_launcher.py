@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import psutil
@@ -46,3 +48,23 @@ def test_an_embedded_daemon_ends_with_its_launcher_and_leaves_nothing(start_daem
         launcher(daemon).send_signal(signal.SIGKILL)
         assert daemon.process.wait(20) == 0
     assert not daemon.runtime_dir.exists() or not list(daemon.runtime_dir.iterdir())
+
+
+def test_where_user_namespaces_are_blocked_the_daemon_exits_3_with_the_remedy(short_dir: Path) -> None:
+    # In a user namespace of its own the limit can be set to 0 without touching the host's.
+    program = 'echo 0 > /proc/sys/user/max_user_namespaces && exec "$0" -m sandboxd serve --embedded --runtime-dir "$1"'
+    command = [
+        "unshare",
+        "--user",
+        "--map-root-user",
+        "bash",
+        "-c",
+        program,
+        sys.executable,
+        str(short_dir / "run"),
+    ]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 3
+    assert "USERNS_BLOCKED" in ended.stderr
+    assert "sysctl -w user.max_user_namespaces=" in ended.stderr
+    assert not (short_dir / "run").exists()
