@@ -53,18 +53,22 @@ def _run(config: Config, invocation: Invocation, announcer: Announcer) -> int:
     os.umask(0o077)
     try:
         asyncio.run(Daemon(config, invocation, announcer).run())
-    except* SandboxdError as group:
-        raise _first(group) from None
+    except BaseExceptionGroup as group:
+        # Not `except*`: what is raised in its body comes out wrapped in a group again on some 3.11.
+        reason = _reason(group)
+        if reason is None:
+            raise
+        raise reason from None
     return 0
 
 
-def _first(group: BaseExceptionGroup[SandboxdError]) -> SandboxdError:
-    """Find the reason in the groups that the tasks put around it."""
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    assert isinstance(error, SandboxdError)
-    return error
+def _reason(group: BaseExceptionGroup[BaseException]) -> SandboxdError | None:
+    """Find the error with a code in the groups that the tasks put around it."""
+    for error in group.exceptions:
+        found = _reason(error) if isinstance(error, BaseExceptionGroup) else error
+        if isinstance(found, SandboxdError):
+            return found
+    return None
 
 
 def _explained(error: SandboxdError) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -234,10 +235,13 @@ async def test_the_front_never_forks_without_exec(start_daemon):
         stream = await wire.open()
         await stream.run("1")
         children = psutil.Process(daemon.process.pid).children(recursive=True)
-        assert children
+        looked_at = 0
         for child in children:
-            assert not any("cygrpc" in one.path for one in child.memory_maps()), child.cmdline()
             assert "serve" not in child.cmdline()
+            with contextlib.suppress(psutil.AccessDenied):  # a box's inhabitants, for whoever is not root
+                assert not any("cygrpc" in one.path for one in child.memory_maps()), child.cmdline()
+                looked_at += 1
+        assert looked_at >= 4, "launcher, undertaker, zygote and screener at the least"
         stream.cut()
 
 
@@ -325,7 +329,10 @@ async def test_after_a_restart_sessions_are_lost_and_executions_told(start_daemo
         stream.cut()
 
 
-async def test_a_lost_box_is_a_lost_session_with_an_outcome(start_daemon):
+async def test_a_lost_box_is_a_lost_session_with_an_outcome(start_daemon, short_dir):
+    # A directory with a file in it is somebody's: this daemon does not end with its launcher.
+    (short_dir / "run0").mkdir(mode=0o700)
+    (short_dir / "run0" / "kept").touch()
     daemon = start_daemon()
     async with connected(daemon.address) as wire:
         stream = await wire.open()
