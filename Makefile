@@ -35,7 +35,7 @@ proto: $(PROTO)  ## Generate the protobuf code again
 	.venv/proto/bin/python tests/project/check_proto.py
 
 clean:  ## Remove what make made
-	rm -rf .venv .demo demo-output build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv demo-output build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 $(READY): pyproject.toml
 	@PYTHON="$(PYTHON)" tests/check_machine.sh

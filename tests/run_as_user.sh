@@ -36,7 +36,7 @@ python=$(find_python)
 echo "run_as_user: as uid $uid with $(as_user "$python" -V) in $home"
 # The user unpacks, so that root writes nothing below a directory which another one owns.
 as_user bash -c 'cd && mkdir -p tree && find tree -mindepth 1 -maxdepth 1 ! -name .venv -exec rm -rf {} +'
-tar --create --exclude=./.git --exclude=./.venv --exclude=./.demo --exclude=./demo-output --exclude='./.*_cache' \
+tar --create --exclude=./.git --exclude=./.venv --exclude=./demo-output --exclude='./.*_cache' \
     --exclude='*.egg-info' --exclude=__pycache__ . | as_user tar --extract --no-same-owner --directory "$home/tree"
 as_user make --no-print-directory -C "$home/tree" PYTHON="$python" .venv/.ready
 as_user bash -c 'cd ~/tree && exec .venv/bin/python -m pytest -m userns "$@"' bash "$@"

@@ -16,6 +16,9 @@ MAX_FDS = 8
 
 Message = Dict[str, Any]
 
+# One for all: every user of this module is single-threaded, and a fresh one of this size would be mapped each time.
+_buffer = bytearray(MAX_BYTES)
+
 
 class WireError(Exception):
     """A packet that is no message of ours."""
@@ -42,9 +45,10 @@ def receive(sock: socket.socket) -> Tuple[Message, List[int]]:
         EOFError: the peer closed.
         WireError: the packet is truncated or no JSON object with an "op".
     """
-    raw, ancillary, flags, _ = sock.recvmsg(
-        MAX_BYTES, socket.CMSG_SPACE(MAX_FDS * 4), socket.MSG_CMSG_CLOEXEC
+    size, ancillary, flags, _ = sock.recvmsg_into(
+        [_buffer], socket.CMSG_SPACE(MAX_FDS * 4), socket.MSG_CMSG_CLOEXEC
     )
+    raw = bytes(memoryview(_buffer)[:size])
     fds = array.array("i")
     for level, kind, data in ancillary:
         if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
