@@ -73,6 +73,10 @@ class Link:
         self._channel.send(protocol.encode(message))
         try:
             reply, fds = await waiting
+        except asyncio.CancelledError:
+            if waiting.done() and not waiting.cancelled() and waiting.exception() is None:
+                self._drop(*waiting.result())  # it came in the same turn as the caller gave up
+            raise
         finally:
             self._waiting.pop(message.request, None)
         if isinstance(reply, protocol.Failed):
@@ -89,9 +93,15 @@ class Link:
         if waiting is not None and not waiting.done():
             waiting.set_result((message, fds))
         elif hasattr(message, "request"):
-            _close_all(fds)  # its caller gave up
+            self._drop(message, fds)  # its caller gave up
         else:
             self._on_notice(message, fds)
+
+    def _drop(self, reply: protocol.LauncherMessage, fds: list[int]) -> None:
+        """Let go of a reply that nobody waits for; a box that nobody has is closed, or it would have no owner."""
+        _close_all(fds)
+        if isinstance(reply, protocol.Opened):
+            self.tell(protocol.Close(self.number(), reply.box))
 
     def _on_end(self, reason: str) -> None:
         self._channel = None

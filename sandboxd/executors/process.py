@@ -24,7 +24,7 @@ from sandboxd.executors.link import START_SECONDS, Link, as_start_error
 from sandboxd.executors.run import Run
 from sandboxd.launcher import protocol
 
-MAX_LISTING_BYTES = 8 << 20
+MAX_LISTING_BYTES = 32 << 20  # 10,000 names of 255 bytes, each byte escaped as JSON does at its worst
 
 
 @dataclass(frozen=True, slots=True)
