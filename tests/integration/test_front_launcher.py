@@ -5,11 +5,15 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING
 
+import grpc
 import psutil
 import pytest
 from sandboxd_client import Outcome, Sandbox, SessionLostError
+from sandboxd_proto.v1 import sandbox_pb2 as pb
+from sandboxd_proto.v1 import sandbox_pb2_grpc as rpc
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,6 +52,28 @@ def test_an_embedded_daemon_ends_with_its_launcher_and_leaves_nothing(start_daem
         launcher(daemon).send_signal(signal.SIGKILL)
         assert daemon.process.wait(20) == 0
     assert not daemon.runtime_dir.exists() or not list(daemon.runtime_dir.iterdir())
+
+
+def test_clients_that_leave_while_they_open_leave_no_jail(start_daemon: StartDaemon) -> None:
+    daemon = start_daemon("--lease-seconds", "0.2", "--max-sessions", "4")
+    with Sandbox(address=daemon.address) as sandbox:
+        sandbox.run_code("1")
+    time.sleep(0.5)  # the pool is full again
+    family = psutil.Process(daemon.process.pid)
+    before = len(family.children(recursive=True))
+    request = pb.SessionRequest(request_id=1, open=pb.Open())
+    with grpc.insecure_channel(daemon.address) as channel:
+        stub = rpc.SandboxServiceStub(channel)
+        for number in range(20):
+            call = stub.Session(iter([request]))
+            time.sleep(0.002 * (number % 8))
+            call.cancel()
+    until = time.monotonic() + 10
+    while len(family.children(recursive=True)) > before:
+        assert time.monotonic() < until, "a jail that no session has"
+        time.sleep(0.05)
+    with Sandbox(address=daemon.address) as sandbox:
+        assert sandbox.run_code("1 + 1").text == "2"
 
 
 def test_where_user_namespaces_are_blocked_the_daemon_exits_3_with_the_remedy(short_dir: Path) -> None:
