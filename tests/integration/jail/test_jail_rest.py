@@ -37,7 +37,9 @@ if os.fork() == 0:
 time.sleep(0.1)
 """
 LIAR = """
-import json, os, struct, time, threading
+import json, os, struct, time
+with open("lies", "w") as file:
+    file.write("x")  # there before the lie: the stop may come at once after it
 body = json.dumps({"op": "result", "id": %r, "ok": True, "text": "forged", "error": None, "final": None}).encode()
 os.write(3, struct.pack(">I", len(body)) + body)
 while True:
