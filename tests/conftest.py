@@ -113,9 +113,17 @@ StartDaemon = Callable[..., Daemon]
 
 
 def start_daemon_process(
-    runtime_dir: Path, state_dir: Path, *flags: str, python: str = sys.executable, **popen: Any
+    runtime_dir: Path,
+    state_dir: Path,
+    *flags: str,
+    python: str = sys.executable,
+    tree: Path | None = None,
+    **popen: Any,
 ) -> Daemon:
-    """Start a daemon and wait until it serves or says why not (`Daemon.error`)."""
+    """Start a daemon and wait until it serves or says why not (`Daemon.error`).
+
+    `tree` holds the packages to run instead of these ones: see `mutants.make_mutant`.
+    """
     ready_read, ready_write = os.pipe()
     lifeline_read, lifeline_write = os.pipe()
     stderr = state_dir.with_name(f"{state_dir.name}-{time.monotonic_ns()}.log")
@@ -124,13 +132,19 @@ def start_daemon_process(
         *("--state-dir", str(state_dir), "--lifeline-fd", str(lifeline_read), "--ready-fd", str(ready_write)),
         *flags,
     ]
+    first = [str(tree)] if tree is not None else []
     try:
         with stderr.open("wb") as log:
             process = subprocess.Popen(
                 command,
                 pass_fds=(lifeline_read, ready_write),
                 stderr=log,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join([*SOURCES, *filter(None, sys.path)])},
+                env={
+                    **os.environ,
+                    "PYTHONPATH": os.pathsep.join([*first, *SOURCES, *filter(None, sys.path)]),
+                },
+                # `python -m` puts the working directory first: from the checkout no other tree would be found.
+                cwd=tree,
                 **popen,
             )
     finally:
