@@ -37,29 +37,46 @@ def _above(fd: int) -> int:
     return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 64)
 
 
-def set_rlimits(limits: Dict[str, Any]) -> None:
-    """Set hard = soft limits: lowering needs no capability, and raising is then impossible."""
-    pages = int(open("/proc/self/statm", encoding="ascii").read().split()[0])  # noqa: SIM115
-    inherited = pages * os.sysconf("SC_PAGE_SIZE")
-    values = {
-        # The zygote's own mappings are no use of the guest's: memory counts from here.
-        resource.RLIMIT_AS: inherited + int(limits["memory_bytes"]),
-        # Above the cgroup's limit, which counts refusals where it is there; pid 1 may share the id.
-        resource.RLIMIT_NPROC: int(limits["pids"]) + 2,
-        resource.RLIMIT_FSIZE: int(limits["disk_bytes"]),
-        resource.RLIMIT_NOFILE: 1024,
-        resource.RLIMIT_CORE: 0,
-        resource.RLIMIT_STACK: 8 * MIB,
-        resource.RLIMIT_MEMLOCK: 0,
-        resource.RLIMIT_MSGQUEUE: 0,
-        resource.RLIMIT_NICE: 0,
-        resource.RLIMIT_RTPRIO: 0,
-        resource.RLIMIT_SIGPENDING: 64,
-    }
-    for which, value in values.items():
-        hard = resource.getrlimit(which)[1]
-        bound = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(which, (bound, bound))
+def set_fixed_rlimits() -> None:
+    """Set the limits that are the same in every box."""
+    for which, value in (
+        (resource.RLIMIT_NOFILE, 1024),
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_STACK, 8 * MIB),
+        (resource.RLIMIT_MEMLOCK, 0),
+        (resource.RLIMIT_MSGQUEUE, 0),
+        (resource.RLIMIT_NICE, 0),
+        (resource.RLIMIT_RTPRIO, 0),
+        (resource.RLIMIT_SIGPENDING, 64),
+    ):
+        _bound(0, which, value)
+
+
+def set_policy_rlimits(pid: int, limits: Dict[str, Any], inherited_bytes: int) -> None:
+    """Set the limits that a policy gives; `pid` 0 is this process.
+
+    Args:
+        pid: the guest.
+        limits: the session's effective limits.
+        inherited_bytes: the zygote's own mappings: no use of the guest's, memory counts from there.
+    """
+    _bound(pid, resource.RLIMIT_AS, inherited_bytes + int(limits["memory_bytes"]))
+    # Above the cgroup's limit, which counts refusals where it is there; pid 1 may share the id.
+    _bound(pid, resource.RLIMIT_NPROC, int(limits["pids"]) + 2)
+    _bound(pid, resource.RLIMIT_FSIZE, int(limits["disk_bytes"]))
+
+
+def _bound(pid: int, which: int, value: int) -> None:
+    """Set hard = soft: lowering needs no capability, and raising is then impossible."""
+    hard = resource.prlimit(pid, which)[1]
+    bound = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    resource.prlimit(pid, which, (bound, bound))
+
+
+def mapped_bytes() -> int:
+    """Return the size of this process's address space."""
+    with open("/proc/self/statm", encoding="ascii") as file:
+        return int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def drop_privileges(*, switch_ids: bool) -> None:
@@ -108,7 +125,11 @@ def reset_signals() -> None:
 
 
 def lock_down(order: Dict[str, Any], fds: List[int], report: int) -> Dict[str, Any]:
-    """Walk the checklist and return what is active. `fds` are stdout, stderr and the control socket."""
+    """Walk the checklist and return what is active. `fds` are stdout, stderr and the control socket.
+
+    A guest that waits in the pool knows no policy yet: `order["limits"]` is None, and pid 1 sets those limits on it from
+    outside, before the first cell can reach it.
+    """
     steps: Dict[str, Any] = {}
     reset_signals()
     prefer_for_oom(1000)  # when the box runs out of memory the guest dies, never pid 1
@@ -116,7 +137,10 @@ def lock_down(order: Dict[str, Any], fds: List[int], report: int) -> Dict[str, A
     devices = tuple("/dev/" + name for name in mounts.DEVICES)
     arrange_descriptors([*fds, report])
     os.nice(GUEST_NICE)
-    set_rlimits(order["limits"])
+    set_fixed_rlimits()
+    steps["mapped"] = mapped_bytes()
+    if order["limits"] is not None:
+        set_policy_rlimits(0, order["limits"], steps["mapped"])
     drop_privileges(switch_ids=order["switch_ids"])
     kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
     # Not dumpable: /proc/self/mem would let the guest patch read-only pages, and core dumps would leave the box.

@@ -32,6 +32,7 @@ class Supervisor:
         self.serve = serve
         self.guest = 0
         self.generation = 0
+        self.inherited_bytes = 0  # what the guest had mapped when it was forked
         self.order: Dict[str, Any] = {}
         self.wake_read, self.wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
@@ -55,7 +56,7 @@ class Supervisor:
     # ---- building -------------------------------------------------------------------------------------------
 
     def _build(self) -> None:
-        message, _ = wire.receive(self.sock)  # "mapped": in its cgroup, ids written
+        message, fds = wire.receive(self.sock)  # "mapped": in its cgroup, ids written
         report: wire.Message = {"op": "built", "cgroup_namespace": True, "no_nested_userns": True}
         try:
             kernel.unshare(kernel.CLONE_NEWCGROUP)
@@ -77,17 +78,26 @@ class Supervisor:
         mounts.enter_root()
         kernel.sethostname("sandbox")
         kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
-        self.switch_ids = bool(message["switch_ids"])
+        self.order = {
+            "limits": None,
+            "switch_ids": bool(message["switch_ids"]),
+            "guest_filter": self.config["guest_filter"],
+        }
+        self._handle_signals()
         work = os.open("/work", kernel.O_PATH | os.O_CLOEXEC)
         self._tell(report, (work,))
         os.close(work)
+        self._start_guest(fds)  # now, not at check-out: a waiting box has its guest locked down and ready
+        _close(fds)
 
     # ---- serving --------------------------------------------------------------------------------------------
 
-    def _loop(self) -> NoReturn:
+    def _handle_signals(self) -> None:
         signal.signal(signal.SIGCHLD, lambda *_: None)  # a handler, so that the wake-up descriptor is written
         kernel.ignore_child_stops()
         signal.set_wakeup_fd(self.wake_write, warn_on_full_buffer=False)
+
+    def _loop(self) -> NoReturn:
         poll = select.poll()
         poll.register(self.sock, select.POLLIN)
         poll.register(self.wake_read, select.POLLIN)
@@ -103,7 +113,7 @@ class Supervisor:
     def _handle(self, message: wire.Message, fds: List[int]) -> None:
         op = message["op"]
         if op == "checkout":
-            self._checkout(message, fds)
+            self._checkout(message["limits"])
         elif op == "respawn":
             self._sweep()
             self._start_guest(fds)
@@ -113,26 +123,22 @@ class Supervisor:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(-1, _SIGNALS[op])
         elif op == "file":
-            reply, descriptor = files.answer(message, as_guest=self.switch_ids)
+            reply, descriptor = files.answer(message, as_guest=self.order["switch_ids"])
             self._tell(reply, (descriptor,) if descriptor is not None else ())
             if descriptor is not None:
                 os.close(descriptor)
-        for fd in fds:
-            os.close(fd)
+        _close(fds)
 
-    def _checkout(self, message: wire.Message, fds: List[int]) -> None:
-        limits = message["limits"]
+    def _checkout(self, limits: Dict[str, Any]) -> None:
+        """Set what the policy decides: on the file system, and on the guest that waits for its first cell."""
         mounts.size_scratch(int(limits["disk_bytes"]), int(limits["files"]))
+        lockdown.set_policy_rlimits(self.guest, limits, self.inherited_bytes)
+        self.order["limits"] = limits  # of every later guest
         self._lower_self()
-        self.order = {
-            "limits": limits,
-            "switch_ids": self.switch_ids,
-            "guest_filter": self.config["guest_filter"],
-        }
-        self._start_guest(fds)
+        self._tell({"op": "checked_out"})
 
     def _lower_self(self) -> None:
-        """Give up what pid 1 needed for mounting. The filter on top stacks below the guest's own."""
+        """Give up what pid 1 needed for mounting. The filter stacks below the own one of guests forked from now on."""
         kernel.capset(KEPT_CAPS, KEPT_CAPS, 0)
         kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
         kernel.load_seccomp(self.config["supervisor_filter"])
@@ -148,6 +154,10 @@ class Supervisor:
         with open(report_read, "rb") as file:
             report = file.read(4096).decode("ascii", "replace")
         pidfd = os.pidfd_open(pid)
+        # Said before anything untrusted ran in it.
+        self.inherited_bytes = int(
+            dict(item.split("=", 1) for item in report.split(",") if "=" in item).get("mapped", 0)
+        )
         message = {"op": "started", "generation": self.generation, "report": report}
         self._tell(message, (pidfd,))
         os.close(pidfd)
@@ -182,6 +192,11 @@ class Supervisor:
             if pid == self.guest:
                 self.guest = 0
                 self._tell({"op": "guest_exit", "generation": self.generation, "status": status})
+
+
+def _close(fds: List[int]) -> None:
+    for fd in fds:
+        os.close(fd)
 
 
 def _guest(supervisor: Supervisor, fds: List[int], report: int) -> NoReturn:

@@ -1,7 +1,7 @@
 """One box: its pid 1, its cgroup, its guest, from clone to the last trace removed.
 
-Life: `build` (cloned, mapped, root mounted; waits in the pool) → `check_out` (limits set, guest locked down and ready) → any
-number of executions and respawns → `close`. Whatever fails on the way, `close` removes what was made.
+Life: `build` (cloned, mapped, root mounted, guest locked down; waits in the pool) → `check_out` (the policy's limits set) →
+any number of executions and respawns → `close`. Whatever fails on the way, `close` removes what was made.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ STEP_SECONDS = 10.0
 SWEEP_SECONDS = 2.0  # a pid 1 that has not swept by then is killed, and the box with it
 PIDS_OF_OURS = 1  # pid 1 shares the leaf with the guest
 
+Answer = tuple[wire.Message, list[int]]
 Notify = Callable[[protocol.LauncherMessage, tuple[int, ...]], None]
 
 
@@ -47,7 +48,7 @@ class Box:
         self._host = host
         self._notify = notify
         self._loop = asyncio.get_running_loop()
-        self._steps: dict[str, asyncio.Future[tuple[wire.Message, list[int]]]] = {}
+        self._steps: dict[str, asyncio.Future[Answer]] = {}
         self._ended: asyncio.Future[int] = self._loop.create_future()
         self._channel: Channel | None = None
         self._pid = 0
@@ -55,6 +56,7 @@ class Box:
         self._cgroup: Cgroup | None = None
         self._work_fd = -1
         self._guest_fd = -1
+        self._front_fds: tuple[int, int, int] | None = None  # held for the front until check-out
         self._execution: Execution | None = None
         self._limits: dict[str, Any] = {}
         self._sweep_timer: asyncio.TimerHandle | None = None
@@ -70,6 +72,11 @@ class Box:
     def healthy(self) -> bool:
         """Tell whether pid 1 still runs and nobody is closing the box."""
         return not self._ended.done() and not self._closing
+
+    @property
+    def waits(self) -> bool:
+        """Tell whether a box that was built is still fit for its check-out."""
+        return self.healthy and self._guest_alive
 
     # ---- making ---------------------------------------------------------------------------------------------
 
@@ -100,33 +107,43 @@ class Box:
             idmaps.write_maps(self._pid, self._slot)
         except OSError as error:
             raise self._host.blocked("uid_map", error) from None
-        message, fds = await self._step("built", {"op": "mapped", "switch_ids": self._slot is not None})
+        self._front_fds, inside = _guest_descriptors()
+        started = self._expect("started")
+        try:
+            order = {"op": "mapped", "switch_ids": self._slot is not None}
+            message, fds = await self._step("built", order, _in_order(inside))
+        finally:
+            _close_all(inside)
         self.report, self._work_fd = message, fds[0]
         self.meter = Meter(self._cgroup, self._work_fd)
         self._rest = Rest(self._pid, self._count_tasks, self._tell)
+        self._take_guest(*await self._in_time(started, "mapped"))
 
     async def check_out(self, limits: dict[str, Any]) -> tuple[int, int, int]:
-        """Set the limits and start the guest; return the front's control, stdout and stderr descriptors."""
+        """Set the limits of box and guest; return the front's control, stdout and stderr descriptors.
+
+        Raises:
+            SandboxdError: JAIL_FAILED.
+        """
         self._limits = limits
         if self._cgroup is not None:
             self._cgroup.limit(
                 memory_bytes=int(limits["memory_bytes"]), pids=int(limits["pids"]) + PIDS_OF_OURS
             )
-        ours, theirs = _guest_descriptors()
-        try:
-            await self._start({"op": "checkout", "limits": limits}, theirs)
-        except BaseException:
-            _close_all(ours)
-            raise
+        await self._step("checked_out", {"op": "checkout", "limits": limits})
+        if not self._guest_alive:
+            raise SandboxdError(Code.JAIL_FAILED, "The waiting guest died at its check-out.")
         self._checked_out = True
-        return ours
+        fds, self._front_fds = self._front_fds, None
+        assert fds is not None
+        return fds
 
-    async def _start(self, order: wire.Message, theirs: tuple[int, int, int]) -> None:
-        try:
-            # The order in which `lockdown.arrange_descriptors` takes them: stdout, stderr, control.
-            message, fds = await self._step("started", order, (theirs[1], theirs[2], theirs[0]))
-        finally:
-            _close_all(theirs)
+    def _take_guest(self, message: wire.Message, fds: list[int]) -> None:
+        """Take over the guest that pid 1 started.
+
+        Raises:
+            SandboxdError: JAIL_FAILED.
+        """
         if self._guest_fd >= 0:
             os.close(self._guest_fd)
         self._guest_fd = fds[0]
@@ -140,20 +157,23 @@ class Box:
         assert self.meter is not None
         self.meter.guest_pid = _pid_of(self._guest_fd)
 
-    async def _step(
-        self, answer: str, message: wire.Message, fds: tuple[int, ...] = ()
-    ) -> tuple[wire.Message, list[int]]:
-        assert self._channel is not None
-        waiting: asyncio.Future[tuple[wire.Message, list[int]]] = self._loop.create_future()
+    def _expect(self, answer: str) -> asyncio.Future[Answer]:
+        waiting: asyncio.Future[Answer] = self._loop.create_future()
         self._steps[answer] = waiting
+        return waiting
+
+    async def _step(self, answer: str, message: wire.Message, fds: tuple[int, ...] = ()) -> Answer:
+        assert self._channel is not None
+        waiting = self._expect(answer)
         self._channel.send(message, fds)
+        return await self._in_time(waiting, message["op"])
+
+    async def _in_time(self, waiting: asyncio.Future[Answer], step: str) -> Answer:
         try:
             async with asyncio.timeout(STEP_SECONDS):
                 return await waiting
         except TimeoutError:
-            raise SandboxdError(
-                Code.JAIL_FAILED, f"pid 1 did not answer {message['op']!r} in time."
-            ) from None
+            raise SandboxdError(Code.JAIL_FAILED, f"pid 1 did not answer {step!r} in time.") from None
 
     # ---- hearing --------------------------------------------------------------------------------------------
 
@@ -279,14 +299,14 @@ class Box:
         ours, theirs = _guest_descriptors()
         self._respawning = True
         try:
-            await self._start({"op": "respawn"}, theirs)
+            self._take_guest(*await self._step("started", {"op": "respawn"}, _in_order(theirs)))
         except SandboxdError:
             self._kill_all()  # reported as BoxLost when it is reaped
         else:
             self._notify(protocol.Respawned(self.number), ours)
         finally:
             self._respawning = False
-            _close_all(ours)
+            _close_all((*ours, *theirs))
 
     def file(self, message: protocol.File) -> None:
         """Pass a file operation to pid 1; its death answers what is still open."""
@@ -318,7 +338,7 @@ class Box:
             self._channel.close()
         if self._sweep_timer is not None:
             self._sweep_timer.cancel()
-        _close_all(fd for fd in (self._work_fd, self._guest_fd) if fd >= 0)
+        _close_all(fd for fd in (self._work_fd, self._guest_fd, *(self._front_fds or ())) if fd >= 0)
         if self._cgroup is not None:
             self._cgroup.remove()
         if self._slot is not None:
@@ -330,6 +350,11 @@ def _guest_descriptors() -> tuple[tuple[int, int, int], tuple[int, int, int]]:
     control = socket.socketpair()
     stdout, stderr = os.pipe2(os.O_CLOEXEC), os.pipe2(os.O_CLOEXEC)
     return (control[0].detach(), stdout[0], stderr[0]), (control[1].detach(), stdout[1], stderr[1])
+
+
+def _in_order(theirs: tuple[int, int, int]) -> tuple[int, int, int]:
+    """Return the guest's descriptors as `lockdown.arrange_descriptors` takes them: stdout, stderr, control."""
+    return theirs[1], theirs[2], theirs[0]
 
 
 def _close_all(fds: Any) -> None:

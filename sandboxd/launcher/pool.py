@@ -1,4 +1,4 @@
-"""Boxes that wait: cloned and mounted, without limits and without a guest, ready for `check_out`."""
+"""Boxes that wait: cloned, mounted, their guests locked down and ready, all but the policy's limits set by `check_out`."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Pool:
         waiting = self._waiting[environment.name]
         while waiting:
             box = waiting.popleft()
-            if box.healthy:
+            if box.waits:
                 return box, True
             await box.close()
         box = self._make(environment)

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import json
 import os
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -127,7 +128,10 @@ def number(name: str) -> int:
 
 @dataclass(frozen=True)
 class Process:
-    """A process of this test run. `role` is launcher, undertaker, zygote, pid1, inmate or other."""
+    """A process of this test run. `role` is launcher, undertaker, zygote, pid1, inmate, waiting or other.
+
+    `waiting` is the guest of a box in the pool: no policy's limits are on it yet.
+    """
 
     pid: int
     parent: int
@@ -158,9 +162,13 @@ def _look(pid: int) -> Process | None:
             if ":\t" in line
         )
         command = Path(f"/proc/{pid}/cmdline").read_bytes()
+        limits = Path(f"/proc/{pid}/limits").read_text()
     except (OSError, ValueError):
         return None
-    return Process(pid, int(status["PPid"]), status["State"][0], _role(status, command))
+    role = _role(status, command)
+    if role == "inmate" and re.search(r"^Max address space +unlimited", limits, re.MULTILINE):
+        role = "waiting"
+    return Process(pid, int(status["PPid"]), status["State"][0], role)
 
 
 def _role(status: dict[str, str], command: bytes) -> str:

@@ -22,7 +22,7 @@ async def test_an_abandoned_open_leaves_no_guest(executor, after_seconds):
             box = await opening
             await box.close()
     until = asyncio.get_running_loop().time() + 5
-    while jail_boxes.find("inmate"):  # boxes that wait in the pool have no guest yet
+    while jail_boxes.find("inmate"):  # the guests of boxes that wait in the pool are no inmates yet
         assert asyncio.get_running_loop().time() < until, "a box that nobody has still runs a guest"
         await asyncio.sleep(0.02)
     another = await jail_boxes.open_box(executor)

@@ -212,14 +212,15 @@ async def test_an_open_session_outlives_its_zygote(fresh):
 
 
 async def test_the_other_boxes_outlive_a_killed_one(fresh):
-    one, two = await jail_boxes.open_box(fresh), await jail_boxes.open_box(fresh)
+    one = await jail_boxes.open_box(fresh)
+    (inmate,) = find("inmate")
+    two = await jail_boxes.open_box(fresh)
     await run(two, "kept = 1")
     lost: list[str] = []
     one.on_lost(lost.append)
     two.on_lost(lost.append)
-    inmates = find("inmate")
     parents = {process.pid: process.parent for process in jail_boxes.family()}
-    os.kill(parents[inmates[0]], signal.SIGKILL)
+    os.kill(parents[inmate], signal.SIGKILL)
     assert await eventually(lambda: bool(lost))
     assert (await run(two, "kept"))[0].text == "1"
     assert len(lost) == 1
