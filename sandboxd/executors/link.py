@@ -57,9 +57,14 @@ class Link:
         if self._channel is not None:
             self._channel.send(protocol.encode(message))
 
+    def hear(self) -> None:
+        """Take what the launcher has said by now, without waiting for the loop's turn."""
+        if self._channel is not None:
+            self._channel.hear()
+
     async def ask(
         self,
-        message: protocol.Hello | protocol.Open | protocol.End | protocol.File | protocol.Close,
+        message: protocol.Hello | protocol.Open | protocol.File | protocol.Close,
         kind: type[Reply],
     ) -> tuple[Reply, list[int]]:
         """Send a request and return its reply with the descriptors, which the caller owns.

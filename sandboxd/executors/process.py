@@ -23,6 +23,7 @@ from sandboxd.executors.guest import GuestLink
 from sandboxd.executors.link import START_SECONDS, Link, as_start_error
 from sandboxd.executors.run import Run
 from sandboxd.launcher import protocol
+from sandboxd.launcher.meter import Meter
 
 MAX_LISTING_BYTES = 32 << 20  # 10,000 names of 255 bytes, each byte escaped as JSON does at its worst
 
@@ -122,8 +123,10 @@ class ProcessExecutor:
                 os.close(fd)
         elif isinstance(message, protocol.GuestDied):
             box.guest_died(message)
+        elif isinstance(message, protocol.Ending):
+            box.ending(message)
         elif isinstance(message, protocol.Respawned):
-            box.respawned(fds)
+            box.respawned(message, fds)
         elif isinstance(message, protocol.BoxLost):
             box.lost(message.detail)
 
@@ -161,7 +164,10 @@ class ProcessBox:
         self._closed = False
         self._callback: Callable[[str], None] | None = None
         self._guest: asyncio.Future[GuestLink] = asyncio.get_running_loop().create_future()
-        self._guest.set_result(GuestLink(fds, self._violation))
+        self._guest.set_result(GuestLink(fds[:3], self._violation))
+        self._counters = dict(zip(opened.counters, fds[3:], strict=True))
+        self._meter = Meter(self._counters)
+        self._meter.guest_pid = opened.guest_pid
 
     # ---- executing ------------------------------------------------------------------------------------------
 
@@ -181,8 +187,9 @@ class ProcessBox:
         guest = await asyncio.shield(self._guest)
         self._check_open()
         run = self._run = Run(
-            self._link, self._number, next(self._executions), guest=guest, limits=self._limits, sink=sink
-        )
+            self._link, self._number, next(self._executions),
+            guest=guest, meter=self._meter, limits=self._limits, sink=sink,
+        )  # fmt: skip
         lost_before, self._variables_lost = self._variables_lost, False
         try:
             result = await run.go(job)
@@ -212,8 +219,14 @@ class ProcessBox:
             self._variables_lost = True
         old.close()
 
-    def respawned(self, fds: list[int]) -> None:
+    def ending(self, message: protocol.Ending) -> None:
+        """The launcher makes the running execution end."""
+        if self._run is not None:
+            self._run.ending(message)
+
+    def respawned(self, message: protocol.Respawned, fds: list[int]) -> None:
         """The launcher started the next interpreter."""
+        self._meter.guest_pid = message.guest_pid
         if self._guest.done():  # closed or lost meanwhile
             for fd in fds:
                 os.close(fd)
@@ -239,6 +252,8 @@ class ProcessBox:
             self._callback(reason)
 
     def _drop_guest(self, reason: str) -> None:
+        while self._counters:
+            os.close(self._counters.popitem()[1])
         if self._guest.done():
             if self._guest.exception() is None:
                 self._guest.result().close()

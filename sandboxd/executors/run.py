@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+
 from sandboxd.events import Display, Evidence, Limits, Outcome, ProgramError, Result, Usage
 from sandboxd.executors.base import Job, Sink
 from sandboxd.executors.guest import Claim, GuestLink
 from sandboxd.executors.link import Link
 from sandboxd.executors.output import OutputGate
 from sandboxd.launcher import protocol
+from sandboxd.launcher.meter import Meter, Reading
 
 _SOURCES = {
     "timeout_wall": "deadline",
@@ -21,20 +25,23 @@ class Run:
     """A running job. What the launcher measured decides the outcome; the guest's claim fills in the rest."""
 
     def __init__(
-        self, link: Link, box: int, number: int, *, guest: GuestLink, limits: Limits, sink: Sink
+        self, link: Link, box: int, number: int, *, guest: GuestLink, meter: Meter, limits: Limits, sink: Sink
     ) -> None:
         self._link = link
         self._box = box
         self._number = number
         self._guest = guest
+        self._meter = meter
         self._sink = sink
-        self._gate = OutputGate(limits.output_bytes, sink, lambda: self.interrupt("output_limit", ""))
+        self._gate = OutputGate(limits.output_bytes, sink, self._over)
+        self._ending: protocol.Ending | None = None
         self._death: protocol.GuestDied | None = None
         self._lost = ""
 
     async def go(self, job: Job) -> Result:
         """Start the clocks, send the cell, wait for its end."""
-        self._link.tell(protocol.Begin(self._box, self._number, job.deadline_seconds))
+        before, started = self._read(self._meter.begin), time.monotonic()
+        self._link.tell(protocol.Begin(self._box, self._number, job.deadline_seconds, before.counters()))
         claim = await self._guest.run(
             job.execution_id,
             job.code,
@@ -42,14 +49,35 @@ class Run:
             on_output=self._gate.feed,
             on_display=self._show,
         )
-        if claim is not None:
-            self._guest.drain()
-            self._guest.rest()
-            return await self._finished(claim)
-        return self._died()
+        if claim is None:
+            return self._died()
+        used = self._read(self._meter.read).since(before, time.monotonic() - started)
+        self._link.tell(protocol.End(self._box, self._number))
+        # An interrupt, or a death, that stands behind this claim was told before it.
+        self._link.hear()
+        self._guest.drain()
+        self._guest.rest()
+        return self._finished(claim, used)
+
+    def _read(self, counters: Callable[[], Reading]) -> Reading:
+        try:
+            return Reading() if self._lost else counters()
+        except OSError:
+            return Reading()  # the box went away meanwhile, and its cgroup with it: its loss is being told
 
     def _show(self, display: Display) -> None:
         self._sink(display)
+
+    def _over(self) -> None:
+        """More was printed than the limit; also when the program has ended by itself meanwhile."""
+        if self._ending is None:
+            self.ending(protocol.Ending(self._box, self._number, "output_limit", ""))
+        self.interrupt("output_limit", "")
+
+    def ending(self, message: protocol.Ending) -> None:
+        """The execution is made to end; the first cause stays."""
+        if message.execution == self._number and self._ending is None:
+            self._ending = message
 
     def interrupt(self, cause: str, code: str) -> None:
         """Ask the launcher to end this execution."""
@@ -69,23 +97,19 @@ class Run:
 
     # ---- results --------------------------------------------------------------------------------------------
 
-    async def _finished(self, claim: Claim) -> Result:
-        request = protocol.End(self._link.number(), self._box, self._number)
-        ended, _ = await self._link.ask(request, protocol.Ended)
-        death = self._death
+    def _finished(self, claim: Claim, used: Reading) -> Result:
+        death, ending = self._death, self._ending
         if death is not None:
             # It claimed a result and died at once: what was measured went with the death, and the variables too.
-            ended = protocol.Ended(ended.request, death.cause, death.code, death.usage, death.limits_hit)
-        outcome, evidence = _outcome(claim, ended)
-        lost = death is not None
+            outcome, evidence = _outcome(claim, death.cause, death.code)
+            return self._result(
+                outcome, evidence, death.usage, death.limits_hit,
+                claim=claim, error=claim.error, variables_lost=True,
+            )  # fmt: skip
+        cause, code = (ending.cause, ending.code) if ending is not None else ("", "")
+        outcome, evidence = _outcome(claim, cause, code)
         return self._result(
-            outcome,
-            evidence,
-            ended.usage,
-            ended.limits_hit,
-            claim=claim,
-            error=claim.error,
-            variables_lost=lost,
+            outcome, evidence, used.usage(), used.limits_hit(), claim=claim, error=claim.error
         )
 
     def _died(self) -> Result:
@@ -94,7 +118,7 @@ class Run:
             evidence = Evidence("launcher", "SESSION_LOST", self._lost)
             return self._result(Outcome.INFRASTRUCTURE, evidence, {}, [], variables_lost=True)
         if death.execution != self._number:  # it died before the clocks started: stop them
-            self._link.tell(protocol.End(0, self._box, self._number))
+            self._link.tell(protocol.End(self._box, self._number))
         error = None
         if not death.cause:
             error = ProgramError("ProcessExit", f"The program ended its interpreter ({death.code}).", "", 0)
@@ -130,9 +154,9 @@ class Run:
         )
 
 
-def _outcome(claim: Claim, ended: protocol.Ended) -> tuple[Outcome, Evidence]:
-    if ended.cause:
-        return Outcome(ended.cause), Evidence(_SOURCES.get(ended.cause, "request"), ended.code, "interrupted")
+def _outcome(claim: Claim, cause: str, code: str) -> tuple[Outcome, Evidence]:
+    if cause:
+        return Outcome(cause), Evidence(_SOURCES.get(cause, "request"), code, "interrupted")
     if claim.ok:
         return Outcome.OK, Evidence("guest")
     if claim.error is not None and claim.error.name == "MemoryError":

@@ -17,6 +17,7 @@ BUILD_POINT = "/tmp"  # noqa: S108
 SCRATCH = "/.scratch"
 WRITABLE = (("work", "/work"), ("tmp", "/tmp"), ("shm", "/dev/shm"))  # noqa: S108
 DEVICES = ("null", "zero", "full", "random", "urandom")
+INODES_OF_OURS = 1  # the file behind the descriptor for statfs
 FIRST_SCRATCH = "size=1m,nr_inodes=64,mode=755"
 
 
@@ -34,8 +35,12 @@ def open_sources(layout: Dict[str, Any]) -> List[Tuple[int, str, bool]]:
     return opened + [(os.open(path, kernel.O_PATH | os.O_CLOEXEC), path, False) for path in devices]
 
 
-def build_root(layout: Dict[str, Any], sources: List[Tuple[int, str, bool]], guest_uid: int) -> None:
-    """Mount the new root at BUILD_POINT. Does not enter it."""
+def build_root(layout: Dict[str, Any], sources: List[Tuple[int, str, bool]], guest_uid: int) -> int:
+    """Mount the new root at BUILD_POINT. Does not enter it.
+
+    Returns:
+        A descriptor of the writable file system, for statfs(2) and nothing else: see `_mount_scratch`.
+    """
     kernel.mount("", "/", "", kernel.MS_REC | kernel.MS_PRIVATE)
     kernel.mount(
         "root", BUILD_POINT, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "size=2m,nr_inodes=4096,mode=755"
@@ -50,7 +55,7 @@ def build_root(layout: Dict[str, Any], sources: List[Tuple[int, str, bool]], gue
     for path, text in layout["files"].items():
         _write(BUILD_POINT + path, text)
     _mount_proc()
-    _mount_scratch(guest_uid)
+    return _mount_scratch(guest_uid)
 
 
 def _bind(fd: int, target: str, is_directory: bool) -> None:
@@ -88,8 +93,12 @@ def _mount_proc() -> None:
     kernel.mount("proc", place, "proc", flags, "hidepid=invisible,subset=pid")
 
 
-def _mount_scratch(guest_uid: int) -> None:
-    """Mount one tmpfs behind /work, /tmp and /dev/shm, so that one size and one inode limit hold for all three."""
+def _mount_scratch(guest_uid: int) -> int:
+    """Mount one tmpfs behind /work, /tmp and /dev/shm, so that one size and one inode limit hold for all three.
+
+    The descriptor that is returned leaves the box. It is of an empty file that no path of the box leads to: whoever holds it
+    can ask how full the file system is, and can open nothing in it.
+    """
     scratch = BUILD_POINT + SCRATCH
     os.mkdir(scratch)
     flags = kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC
@@ -101,8 +110,10 @@ def _mount_scratch(guest_uid: int) -> None:
         os.chmod(directory, 0o755 if name == "work" else 0o1777)
         os.makedirs(BUILD_POINT + target, exist_ok=True)
         kernel.mount(directory, BUILD_POINT + target, "", kernel.MS_BIND)
+    statistics = os.open(scratch + "/statistics", os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0)
     kernel.umount(scratch, kernel.MNT_DETACH)
     os.rmdir(scratch)
+    return statistics
 
 
 def enter_root() -> None:
@@ -120,4 +131,4 @@ def enter_root() -> None:
 def size_scratch(size_bytes: int, inodes: int) -> None:
     """Set the limits of the writable file system (all three mount points share it)."""
     flags = kernel.MS_REMOUNT | kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC
-    kernel.mount("", "/work", "", flags, "size=%d,nr_inodes=%d" % (size_bytes, inodes))
+    kernel.mount("", "/work", "", flags, "size=%d,nr_inodes=%d" % (size_bytes, inodes + INODES_OF_OURS))

@@ -74,7 +74,7 @@ class Supervisor:
         except OSError as error:
             report["no_nested_userns"] = str(error)
         os.umask(0o022)
-        mounts.build_root(self.config["layout"], sources, lockdown.GUEST_UID)
+        scratch = mounts.build_root(self.config["layout"], sources, lockdown.GUEST_UID)
         mounts.enter_root()
         kernel.sethostname("sandbox")
         kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
@@ -84,9 +84,8 @@ class Supervisor:
             "guest_filter": self.config["guest_filter"],
         }
         self._handle_signals()
-        work = os.open("/work", kernel.O_PATH | os.O_CLOEXEC)
-        self._tell(report, (work,))
-        os.close(work)
+        self._tell(report, (scratch,))
+        os.close(scratch)
         self._start_guest(fds)  # now, not at check-out: a waiting box has its guest locked down and ready
         _close(fds)
 

@@ -23,7 +23,7 @@ from sandboxd.launcher.channel import Channel
 from sandboxd.launcher.death import GuestDeath, explain
 from sandboxd.launcher.execution import Execution, Reins
 from sandboxd.launcher.host import Host
-from sandboxd.launcher.meter import Meter
+from sandboxd.launcher.meter import SCRATCH, Meter, Reading
 from sandboxd.launcher.rest import Rest
 from sandboxd.launcher.zygotes import Zygote
 
@@ -54,7 +54,7 @@ class Box:
         self._pid = 0
         self._slot: int | None = None
         self._cgroup: Cgroup | None = None
-        self._work_fd = -1
+        self.counters: dict[str, int] = {}  # descriptors, by the names that `Meter` knows
         self._guest_fd = -1
         self._front_fds: tuple[int, int, int] | None = None  # held for the front until check-out
         self._execution: Execution | None = None
@@ -114,8 +114,9 @@ class Box:
             message, fds = await self._step("built", order, _in_order(inside))
         finally:
             _close_all(inside)
-        self.report, self._work_fd = message, fds[0]
-        self.meter = Meter(self._cgroup, self._work_fd)
+        self.report = message
+        self.counters = {SCRATCH: fds[0], **(self._cgroup.counters() if self._cgroup is not None else {})}
+        self.meter = Meter(self.counters)
         self._rest = Rest(self._pid, self._count_tasks, self._tell)
         self._take_guest(*await self._in_time(started, "mapped"))
 
@@ -216,21 +217,25 @@ class Box:
 
     # ---- executions -----------------------------------------------------------------------------------------
 
-    def begin(self, number: int, deadline_seconds: float) -> None:
-        """Start the clocks of an execution."""
+    def begin(self, message: protocol.Begin) -> None:
+        """Let the box run, and start the clocks of an execution."""
         assert self.meter is not None
         assert self._rest is not None
+        self._rest.wake(self._guest_fd)
         if self._execution is not None:
             self._execution.stop()  # the front lost track of it: its timers must not outlive it
-        self._rest.wake(self._guest_fd)
-        grace, cpu = float(self._limits["grace_seconds"]), float(self._limits["cpu_seconds"])
         self._execution = Execution(
-            number,
-            deadline_seconds=deadline_seconds,
-            grace_seconds=grace,
-            cpu_seconds=cpu,
+            message.execution,
+            deadline_seconds=message.deadline_seconds,
+            grace_seconds=float(self._limits["grace_seconds"]),
+            cpu_seconds=float(self._limits["cpu_seconds"]),
+            before=Reading(**message.before),  # type: ignore[arg-type]  # the fields that `counters` names
             meter=self.meter,
-            reins=Reins(self._interrupt_guest, self.kill_guest),
+            reins=Reins(
+                lambda cause, code: self._announce(message.execution, cause, code),
+                self._interrupt_guest,
+                self.kill_guest,
+            ),
         )
 
     def rest(self) -> None:
@@ -243,13 +248,12 @@ class Box:
         ):
             self._rest.rest(self._guest_fd, self.meter.guest_pid)
 
-    def end(self, request: int, number: int) -> protocol.Ended:
-        """Stop the clocks: the guest answered."""
-        execution, self._execution = self._execution, None
-        if execution is None or execution.number != number:
-            return protocol.Ended(request, "", "", {}, [])
-        used = execution.stop()
-        return protocol.Ended(request, execution.cause, execution.code, used.usage(), used.limits_hit())
+    def end(self, number: int) -> None:
+        """Stop the clocks, and the box: the guest answered."""
+        if self._execution is not None and self._execution.number == number:
+            self._execution.stop()
+            self._execution = None
+            self.rest()
 
     def interrupt(self, number: int, cause: str, code: str) -> None:
         """Make the running execution end for a cause."""
@@ -262,6 +266,9 @@ class Box:
     def _tell(self, op: str) -> None:
         if self._channel is not None:
             self._channel.send({"op": op})
+
+    def _announce(self, number: int, cause: str, code: str) -> None:
+        self._notify(protocol.Ending(self.number, number, cause, code), ())
 
     def _interrupt_guest(self) -> None:
         with contextlib.suppress(ProcessLookupError):
@@ -283,7 +290,10 @@ class Box:
         execution, self._execution = self._execution, None
         if self._closing or not self._checked_out or self._respawning:
             return  # a guest that dies while it starts fails `_start`
-        used = execution.stop() if execution is not None else None
+        used = None
+        if execution is not None:
+            execution.stop()
+            used = execution.used()
         death: GuestDeath = explain(status, execution, used)
         number = execution.number if execution is not None else 0
         usage, hits = (used.usage(), used.limits_hit()) if used is not None else ({}, [])
@@ -303,7 +313,8 @@ class Box:
         except SandboxdError:
             self._kill_all()  # reported as BoxLost when it is reaped
         else:
-            self._notify(protocol.Respawned(self.number), ours)
+            assert self.meter is not None
+            self._notify(protocol.Respawned(self.number, self.meter.guest_pid), ours)
         finally:
             self._respawning = False
             _close_all((*ours, *theirs))
@@ -338,7 +349,8 @@ class Box:
             self._channel.close()
         if self._sweep_timer is not None:
             self._sweep_timer.cancel()
-        _close_all(fd for fd in (self._work_fd, self._guest_fd, *(self._front_fds or ())) if fd >= 0)
+        mine = (self.counters.get(SCRATCH, -1), self._guest_fd, *(self._front_fds or ()))
+        _close_all(fd for fd in mine if fd >= 0)
         if self._cgroup is not None:
             self._cgroup.remove()
         if self._slot is not None:

@@ -33,7 +33,7 @@ class Channel:
         self._queue: deque[tuple[wire.Message, list[int]]] = deque()
         self._loop = asyncio.get_running_loop()
         sock.setblocking(False)
-        self._loop.add_reader(sock, self._readable)
+        self._loop.add_reader(sock, self.hear)
 
     def send(self, message: wire.Message, fds: Sequence[int] = ()) -> None:
         """Send a message. A peer that is gone is reported by `on_end`, not here.
@@ -70,7 +70,8 @@ class Channel:
             _close_all(fds)
         self._loop.remove_writer(self._sock)
 
-    def _readable(self) -> None:
+    def hear(self) -> None:
+        """Take the messages that are there. Never blocks."""
         # A few a turn: one chatty peer must not keep the loop from its timers.
         for _ in range(16):
             if self._sock.fileno() < 0:

@@ -23,12 +23,23 @@ MIN_CPU_CHECK_SECONDS = 0.005
 class Reins:
     """How an execution acts on its guest."""
 
+    announce: Callable[[str, str], None]
     interrupt: Callable[[], None]
     kill: Callable[[], None]
 
 
 class Execution:
-    """Timers and cause of one execution. `cause` is an outcome's name once it was made to end."""
+    """Timers and cause of one execution. `cause` is an outcome's name once it was made to end.
+
+    Args:
+        number: the front's number of it.
+        deadline_seconds: from now.
+        grace_seconds: from the interrupt to the kill.
+        cpu_seconds: the CPU limit.
+        before: the counters at its start.
+        meter: reads them.
+        reins: what it acts with.
+    """
 
     def __init__(
         self,
@@ -37,6 +48,7 @@ class Execution:
         deadline_seconds: float,
         grace_seconds: float,
         cpu_seconds: float,
+        before: Reading,
         meter: Meter,
         reins: Reins,
     ) -> None:
@@ -45,10 +57,10 @@ class Execution:
         self.code = ""
         self._grace = grace_seconds
         self._cpu_limit = cpu_seconds
+        self._before = before
         self._meter = meter
         self._reins = reins
         self._loop = asyncio.get_running_loop()
-        self._before = meter.read(start=True)
         self._started = time.monotonic()
         self._timer = self._loop.call_later(deadline_seconds, self.end, "timeout_wall", "")
         self._cpu_timer = self._loop.call_later(cpu_seconds / CPU_COUNT, self._check_cpu)
@@ -71,6 +83,7 @@ class Execution:
         if self.cause:
             return
         self.cause, self.code = cause, code
+        self._reins.announce(cause, code)
         self._timer.cancel()
         self._cpu_timer.cancel()
         self._kill_timer = self._loop.call_later(self._grace, self._reins.kill)
@@ -81,9 +94,12 @@ class Execution:
         self._reins.interrupt()
         self._timer = self._loop.call_later(REPEAT_SECONDS, self._repeat)
 
-    def stop(self) -> Reading:
-        """Stop all timers; return what was used since the start."""
+    def stop(self) -> None:
+        """Stop all timers."""
         for timer in (self._timer, self._cpu_timer, self._kill_timer):
             if timer is not None:
                 timer.cancel()
-        return self._meter.read(start=False).since(self._before, time.monotonic() - self._started)
+
+    def used(self) -> Reading:
+        """Return what was used since the start."""
+        return self._meter.read().since(self._before, time.monotonic() - self._started)

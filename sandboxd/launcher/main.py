@@ -91,14 +91,11 @@ class Launcher:
     def _on_box_message(self, message: protocol.FrontMessage | protocol.LauncherMessage) -> None:
         box = self._boxes.get(getattr(message, "box", 0))
         if isinstance(message, protocol.Begin) and box is not None:
-            box.begin(message.execution, message.deadline_seconds)
+            box.begin(message)
         elif isinstance(message, protocol.Interrupt) and box is not None:
             box.interrupt(message.execution, message.cause, message.code)
-        elif isinstance(message, protocol.End):
-            gone = protocol.Ended(message.request, "", "", {}, [])
-            self._notify(box.end(message.request, message.execution) if box is not None else gone)
-            if box is not None:
-                box.rest()  # after the answer: nobody waits for it
+        elif isinstance(message, protocol.End) and box is not None:
+            box.end(message.execution)
         elif isinstance(message, protocol.File):
             if box is not None:
                 box.file(message)
@@ -164,8 +161,11 @@ class Launcher:
                 total = message.limits.get("memory_enforce") == "total"
                 protections.check_required(rows, message.require, memory_total=total)
                 self._boxes[box.number] = box
-                listed = [list(row) for row in rows]
-                self._notify(protocol.Opened(message.request, box.number, box.python, listed, pooled), fds)
+                opened = protocol.Opened(
+                    message.request, box.number, box.python, [list(row) for row in rows], pooled,
+                    box.meter.guest_pid, list(box.counters),
+                )  # fmt: skip
+                self._notify(opened, (*fds, *box.counters.values()))
             finally:
                 for fd in fds:
                     os.close(fd)

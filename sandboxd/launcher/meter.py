@@ -1,14 +1,23 @@
-"""What a box used, from the kernel's own counters; each figure with its source, and absent where nothing counted it."""
+"""What a box used, from the kernel's own counters; each figure with its source, and absent where nothing counted it.
+
+The counters are descriptors, opened once: opening a cgroup's file costs several times a read of it. The launcher opens
+them and hands copies to the front, which reads them when a guest answers: a round trip less for every execution. They
+let their holder read (and begin a new memory peak), and open nothing.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sandboxd.launcher.cgroups import Cgroup
-
+SCRATCH = "scratch"  # the name of the descriptor for statfs(2); the others are named after the cgroup's files
+PEAKS = ("memory.peak", "memory.max_usage_in_bytes")
+KILLS = ("memory.events", "memory.oom_control")
+CPU_V1, CPU_V2, PIDS = "cpuacct.usage", "cpu.stat", "pids.events"
 _CPUCLOCK_SCHED = 2  # linux/include/linux/posix-timers.h: a process's CPU clock id is (~pid << 3) | 2
 
 
@@ -25,6 +34,15 @@ class Reading:
     wall_seconds: float | None = None
     sources: dict[str, str] = field(default_factory=dict)
 
+    def counters(self) -> dict[str, float]:
+        """Return what grows, for whoever is to tell the growth later."""
+        known = {
+            "cpu_seconds": self.cpu_seconds,
+            "oom_kills": self.oom_kills,
+            "pids_refused": self.pids_refused,
+        }
+        return {name: value for name, value in known.items() if value is not None}
+
     def since(self, before: Reading, wall_seconds: float) -> Reading:
         """Return the growth from `before` to this reading (peaks and levels as they are)."""
         return Reading(
@@ -35,7 +53,7 @@ class Reading:
             disk_bytes=self.disk_bytes,
             disk_full=self.disk_full,
             wall_seconds=wall_seconds,
-            sources={**self.sources, "wall_seconds": "launcher clock"},
+            sources={**self.sources, "wall_seconds": "daemon clock"},
         )
 
     def usage(self) -> dict[str, Any]:
@@ -60,51 +78,76 @@ def _minus(after: Any, before: Any) -> Any:
 
 
 class Meter:
-    """Reads one box. Without a cgroup CPU is the guest process's own clock, its children not included."""
+    """Reads one box. Without a cgroup CPU is the guest process's own clock, its children not included.
 
-    def __init__(self, cgroup: Cgroup | None, work_fd: int) -> None:
-        self._cgroup = cgroup
-        self._work_fd = work_fd
-        self.guest_pid = 0  # in the launcher's pid namespace
-        self._last_cpu: float | None = (
-            None  # since the execution's start, for a guest that is dead when asked
-        )
+    Args:
+        files: descriptors by name (`SCRATCH` and the names of cgroup files); the owner closes them.
+    """
+
+    def __init__(self, files: Mapping[str, int]) -> None:
+        self.guest_pid = 0  # in this process's pid namespace
+        self._scratch = files.get(SCRATCH)
+        self._cpu_v1, self._cpu_v2 = files.get(CPU_V1), files.get(CPU_V2)
+        self._pids = files.get(PIDS)
+        self._peak = next((files[name] for name in PEAKS if name in files), None)
+        self._kills = next((files[name] for name in KILLS if name in files), None)
+        self._last_cpu: float | None = None  # in this execution, for a guest that is dead when asked
+        in_cgroup = self._cpu_v1 is not None or self._cpu_v2 is not None
+        self._sources = {
+            "cpu_seconds": "cgroup" if in_cgroup else "clock of the guest process",
+            "memory_peak_bytes": "cgroup",
+            "disk_bytes": "statvfs of the scratch file system",
+        }
+
+    def begin(self) -> Reading:
+        """Read all counters at the start of an execution, and begin a new memory peak where the kernel can."""
+        self._last_cpu = None
+        if self._peak is not None:
+            # v1; v2 from 6.12, where the new peak is that of this open file, which the holders of copies share.
+            with contextlib.suppress(OSError):
+                os.pwrite(self._peak, b"0", 0)
+        return self.read()
 
     def cpu_seconds(self) -> float | None:
         """Return CPU seconds so far; for a dead guest what was last seen of it in this execution."""
-        if self._cgroup is not None and (used := self._cgroup.cpu_seconds()) is not None:
-            return used
+        if self._cpu_v1 is not None:
+            return int(_text(self._cpu_v1)) / 1e9
+        if self._cpu_v2 is not None:
+            used = _counter(self._cpu_v2, b"usage_usec")
+            return None if used is None else used / 1e6
         try:
             self._last_cpu = time.clock_gettime((~self.guest_pid << 3) | _CPUCLOCK_SCHED)
         except OSError:
             return self._last_cpu
         return self._last_cpu
 
-    def read(self, *, start: bool) -> Reading:
-        """Read all counters. `start` also begins a new memory peak where the kernel can."""
-        statistics = os.fstatvfs(self._work_fd)
-        used = (statistics.f_blocks - statistics.f_bfree) * statistics.f_frsize
-        full = statistics.f_blocks > 0 and (statistics.f_bavail == 0 or statistics.f_ffree == 0)
-        sources = {
-            "disk_bytes": "statvfs of the scratch file system",
-            "cpu_seconds": "clock of the guest process",
-        }
-        if self._cgroup is None:
-            cpu = self.cpu_seconds()
-            if start:
-                self._last_cpu = None
-            return Reading(cpu_seconds=cpu, disk_bytes=used, disk_full=full, sources=sources)
-        if start:
-            self._cgroup.reset_peak()
-        seen = self._cgroup.evidence()
-        if seen.cpu_seconds is not None:
-            sources["cpu_seconds"] = "cgroup"
+    def read(self) -> Reading:
+        """Read all counters."""
+        used, full = (None, False) if self._scratch is None else _filled(self._scratch)
         return Reading(
-            cpu_seconds=seen.cpu_seconds if seen.cpu_seconds is not None else self.cpu_seconds(),
-            memory_peak_bytes=seen.memory_peak_bytes,
-            oom_kills=seen.oom_kills,
-            pids_refused=seen.pids_refused,
+            cpu_seconds=self.cpu_seconds(),
+            memory_peak_bytes=None if self._peak is None else int(_text(self._peak)),
+            oom_kills=None if self._kills is None else _counter(self._kills, b"oom_kill"),
+            pids_refused=None if self._pids is None else _counter(self._pids, b"max"),
             disk_bytes=used,
             disk_full=full,
-            sources={**sources, "memory_peak_bytes": "cgroup"},
+            sources=self._sources,
         )
+
+
+def _text(fd: int) -> bytes:
+    return os.pread(fd, 4096, 0)
+
+
+def _counter(fd: int, key: bytes) -> int | None:
+    for line in _text(fd).splitlines():
+        found, _, value = line.partition(b" ")
+        if found == key:
+            return int(value)
+    return None
+
+
+def _filled(fd: int) -> tuple[int, bool]:
+    statistics = os.fstatvfs(fd)
+    used = (statistics.f_blocks - statistics.f_bfree) * statistics.f_frsize
+    return used, statistics.f_blocks > 0 and (statistics.f_bavail == 0 or statistics.f_ffree == 0)

@@ -5,7 +5,6 @@ Requests carry `request`; the reply (or `Failed`) repeats it. Messages without o
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeAlias
 
@@ -49,7 +48,7 @@ class Open:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """Launcher → front, with descriptors: control socket, stdout, stderr of the guest."""
+    """Launcher → front, with descriptors: control socket, stdout, stderr of the guest, then those of `counters`."""
 
     op: ClassVar[str] = "opened"
     request: int
@@ -57,6 +56,8 @@ class Opened:
     python: str
     protections: list[list[Any]]  # [name, active, detail]
     pooled: bool
+    guest_pid: int  # in the daemon's pid namespace
+    counters: list[str]  # what `sandboxd.launcher.meter` reads
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,28 +68,30 @@ class Begin:
     box: int
     execution: int
     deadline_seconds: float
+    before: dict[str, float]  # the counters at its start, as the front read them
 
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """Front → launcher: the guest answered. Answered by `Ended`."""
+    """Front → launcher, no reply: the guest answered. Stops the clocks, and the box."""
 
     op: ClassVar[str] = "end"
-    request: int
     box: int
     execution: int
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
-    """Launcher → front: what the execution used, and the cause if it was made to end ("" if not)."""
+class Ending:
+    """Launcher → front: an execution is made to end, and why. Sent before the first signal.
 
-    op: ClassVar[str] = "ended"
-    request: int
-    cause: str
+    So whoever sees what an interrupted guest answered can have seen this: the front looks here before it believes a claim.
+    """
+
+    op: ClassVar[str] = "ending"
+    box: int
+    execution: int
+    cause: str  # an outcome's name
     code: str
-    usage: dict[str, Any]
-    limits_hit: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +126,7 @@ class Respawned:
 
     op: ClassVar[str] = "respawned"
     box: int
+    guest_pid: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,13 +191,13 @@ class Failed:
 
 FrontMessage: TypeAlias = Hello | Open | Begin | End | Interrupt | File | Close
 LauncherMessage: TypeAlias = (
-    Ready | Opened | Ended | GuestDied | Respawned | BoxLost | FileDone | Closed | Failed
+    Ready | Opened | Ending | GuestDied | Respawned | BoxLost | FileDone | Closed | Failed
 )
 
 _TYPES = {
     kind.op: kind
     for kind in (
-        Hello, Ready, Open, Opened, Begin, End, Ended, Interrupt, GuestDied, Respawned, BoxLost, File, FileDone,
+        Hello, Ready, Open, Opened, Begin, End, Ending, Interrupt, GuestDied, Respawned, BoxLost, File, FileDone,
         Close, Closed, Failed,
     )
 }  # fmt: skip
@@ -216,8 +220,7 @@ def decode(raw: dict[str, Any]) -> FrontMessage | LauncherMessage:
     kind = _TYPES.get(body.pop("op"))
     if kind is None:
         raise WireError(f"unknown operation {raw['op']!r:.40}")
-    names = {f.name for f in dataclasses.fields(kind)}
-    if not names >= body.keys():
+    if not kind.__dataclass_fields__.keys() >= body.keys():
         raise WireError(f"unknown field in {kind.op}")
     try:
         message: FrontMessage | LauncherMessage = kind(**body)

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from sandboxd.launcher.cgroups.detect import Home
 
 REMOVE_SECONDS = 2.0
+TASKS = "pids.current"
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """Counters of one leaf; None where no controller counts them."""
-
-    cpu_seconds: float | None = None
-    memory_peak_bytes: int | None = None
-    oom_kills: int | None = None
-    pids_refused: int | None = None
+# The files in which each controller counts: those of v1, those of v2.
+_COUNTERS = {
+    "cpu": (("cpuacct.usage",), ("cpu.stat",)),
+    "memory": (("memory.max_usage_in_bytes", "memory.oom_control"), ("memory.peak", "memory.events")),
+    "pids": (("pids.events",), ("pids.events",)),
+}
 
 
 class CgroupTree:
@@ -67,7 +65,7 @@ class Cgroup:
     def __init__(self, paths: dict[str, Path], versions: dict[str, int]) -> None:
         self._paths = paths
         self._versions = versions
-        self._open: dict[Path, Any] = {}
+        self._counters: dict[str, int] = {}
 
     def add(self, pid: int) -> None:
         """Move a process into the leaf."""
@@ -81,64 +79,28 @@ class Cgroup:
         if "pids" in self._paths:
             (self._paths["pids"] / "pids.max").write_text(str(pids))
 
-    def reset_peak(self) -> None:
-        """Start the memory peak anew where the kernel can (v1; v2 only from 6.12, and per descriptor)."""
-        path = self._paths.get("memory")
-        if path is not None and self._versions["memory"] == 1:
-            with contextlib.suppress(OSError):
-                self._write(path / "memory.max_usage_in_bytes", "0")
-
-    def cpu_seconds(self) -> float | None:
-        """Return the CPU time of everything that ever ran in the leaf."""
-        path = self._paths.get("cpu")
-        if path is None:
-            return None
-        if self._versions["cpu"] == 1:
-            return int(self._read(path / "cpuacct.usage")) / 1e9
-        return _counters(self._read(path / "cpu.stat")).get("usage_usec", 0) / 1e6
-
     def task_count(self) -> int | None:
         """Return the number of tasks in the leaf, threads included."""
         path = self._paths.get("pids")
-        return int(self._read(path / "pids.current")) if path is not None else None
+        if path is None:
+            return None
+        if TASKS not in self._counters:
+            self._counters[TASKS] = _open(path / TASKS)
+        return int(os.pread(self._counters[TASKS], 64, 0))
 
-    def evidence(self) -> Evidence:
-        """Return the leaf's counters."""
-        peak = kills = refused = None
-        memory, pids = self._paths.get("memory"), self._paths.get("pids")
-        if memory is not None:
-            first = self._versions["memory"] == 1
-            peak_file = memory / ("memory.max_usage_in_bytes" if first else "memory.peak")
-            with contextlib.suppress(OSError, ValueError):
-                peak = int(self._read(peak_file))
-            events = self._read(memory / ("memory.oom_control" if first else "memory.events"))
-            kills = _counters(events).get("oom_kill")
-        if pids is not None:
-            refused = _counters(self._read(pids / "pids.events")).get("max")
-        return Evidence(self.cpu_seconds(), peak, kills, refused)
-
-    def _handle(self, path: Path, mode: str) -> Any:
-        # Kept open and re-read: opening a cgroup file costs several times a read of it.
-        if path not in self._open:
-            self._open[path] = path.open(mode, buffering=0)
-        return self._open[path]
-
-    def _read(self, path: Path) -> str:
-        file = self._handle(path, "r+b" if path.name == "memory.max_usage_in_bytes" else "rb")
-        file.seek(0)
-        raw: bytes = file.read(4096)
-        return raw.decode("ascii")
-
-    def _write(self, path: Path, text: str) -> None:
-        file = self._handle(path, "r+b")
-        file.seek(0)
-        file.write(text.encode())
+    def counters(self) -> dict[str, int]:
+        """Return open descriptors of the files that count, by name; a kernel may lack some. Ours to close."""
+        for controller, path in self._paths.items():
+            for name in _COUNTERS[controller][self._versions[controller] - 1]:
+                with contextlib.suppress(FileNotFoundError):
+                    self._counters[name] = _open(path / name)
+        return self._counters
 
     def remove(self) -> None:
         """Remove the leaf; its processes must be dead."""
-        for file in self._open.values():
-            file.close()
-        self._open.clear()
+        for fd in self._counters.values():
+            os.close(fd)
+        self._counters.clear()
         for path in set(self._paths.values()):
             _remove(path)
 
@@ -158,9 +120,11 @@ def _limit_memory(path: Path, version: int, limit_bytes: int) -> None:
         (path / "memory.swap.max").write_text("0")
 
 
-def _counters(text: str) -> dict[str, int]:
-    pairs = (line.split() for line in text.splitlines())
-    return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2 and pair[1].isdigit()}  # noqa: PLR2004
+def _open(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CLOEXEC)  # writing to a peak begins a new one
+    except PermissionError:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 
 
 def _remove(path: Path) -> None:
