@@ -5,7 +5,7 @@ Theory of operation
 
 Every snippet, from every client and adapter, passes `Pipeline.run`:
 
-    text -> screen -> admission -> intent in the log -> box.execute -> outcome in the log -> result
+    text -> screen -> admission -> intent in the log -> box.execute -> result -> outcome in the log
 
 1. **Screen.** The verdict comes from killable workers outside this process and is a filter, never the
    boundary. It has no side effect, so it stands first: a snippet that will not run takes no slot. Anything
@@ -19,9 +19,10 @@ Every snippet, from every client and adapter, passes `Pipeline.run`:
    repeat: nothing starts, the record answers. When it raises, nothing starts.
 4. **Execute.** The box is the boundary and holds the deadline. What the program does is a result; what the
    tier cannot do is mapped to `infrastructure(code)`.
-5. **Outcome.** From the moment `begin` returned None exactly one outcome is recorded, whatever happens:
-   result, refusal of the tier, a bug, a stop by client or operator, cancellation of the task. Only death of
-   the process leaves none; the next start then writes `infrastructure(DAEMON_RESTARTED)` from the log.
+5. **Result and outcome.** From the moment `begin` returned None exactly one outcome is recorded, whatever
+   happens: result, refusal of the tier, a bug, a stop by client or operator, cancellation of the task. The
+   result goes out first, in the turn of the loop before: no outcome delays a result. Only death of the
+   process leaves none; the next start then writes `infrastructure(DAEMON_RESTARTED)` from the log.
 
 A snippet that was denied, or does not parse, is recorded by the same pair of records with no start between.
 
@@ -55,8 +56,8 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 
-Emit: TypeAlias = "Callable[[Verdict | Output | Display], None]"
-"""Takes what a snippet emits before its result, at once and without blocking."""
+Emit: TypeAlias = "Callable[[Verdict | Output | Display | Result], None]"
+"""Takes what a snippet emits, its result last, at once and without blocking."""
 
 _PASSING = frozenset({Decision.ALLOW, Decision.WARN})
 _SHUTDOWN = Result(
@@ -169,16 +170,25 @@ class Pipeline:
             return repeated
         result = _SHUTDOWN  # stands when this task is cancelled below
         try:
-            emit(verdict)
-            result = end if isinstance(end, Result) else await flight.fly(end, emit)
-        except SandboxdError as error:
-            result = infrastructure(error.code, error.message)
-        except Exception:
-            _logger.exception("execution failed", extra=_names(snippet))
-            result = infrastructure(Code.INTERNAL, "the daemon failed; its log tells why")
+            result = await self._ended(flight, verdict, emit, end)
+            emit(result)
+            await asyncio.sleep(0)  # the result is on its way before anything that nobody waits for
         finally:
+            if not isinstance(end, Result):
+                end.rest()
             self._finish(snippet, result)
         return result
+
+    async def _ended(self, flight: Flight, verdict: Verdict, emit: Emit, end: Box | Result) -> Result:
+        """Run the snippet; whatever went wrong, say so in its result."""
+        try:
+            emit(verdict)
+            return end if isinstance(end, Result) else await flight.fly(end, emit)
+        except SandboxdError as error:
+            return infrastructure(error.code, error.message)
+        except Exception:
+            _logger.exception("execution failed", extra=_names(flight.snippet))
+            return infrastructure(Code.INTERNAL, "the daemon failed; its log tells why")
 
     def _finish(self, snippet: Snippet, result: Result) -> None:
         self.outcomes[result.outcome] += 1

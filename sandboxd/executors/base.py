@@ -54,6 +54,9 @@ class Box(Protocol):
     async def execute(self, job: Job, sink: Sink) -> Result:
         """Run one job to its end; never raises for what the program does. `Result` holds outcome and usage."""
 
+    def rest(self) -> None:
+        """Stop all that runs in the box until the next job: the last one's result is out. Idempotent."""
+
     def cancel(self, code: str) -> None:
         """Interrupt the running job, kill it after the grace. `code` is the actor: client, operator, lease."""
 

@@ -159,6 +159,7 @@ class ProcessBox:
         self._upload_of: defaultdict[str, list[int]] = defaultdict(list)
         self._busy = False
         self._run: Run | None = None
+        self._ran: Run | None = None  # has answered; its box still runs
         self._variables_lost = False
         self._lost_reason = ""
         self._closed = False
@@ -167,7 +168,7 @@ class ProcessBox:
         self._guest.set_result(GuestLink(fds[:3], self._violation))
         self._counters = dict(zip(opened.counters, fds[3:], strict=True))
         self._meter = Meter(self._counters)
-        self._meter.guest_pid = opened.guest_pid
+        self._meter.watch(opened.guest_pid)
 
     # ---- executing ------------------------------------------------------------------------------------------
 
@@ -195,8 +196,15 @@ class ProcessBox:
             result = await run.go(job)
         finally:
             self._run = None
+            self._ran = run
         lost = result.variables_lost or lost_before
         return dataclasses.replace(result, variables_lost=lost)
+
+    def rest(self) -> None:
+        """See `Box.rest`."""
+        if self._ran is not None:
+            self._ran.rest()
+            self._ran = None
 
     def cancel(self, code: str) -> None:
         """Make the running job end: interrupt, then kill after the grace."""
@@ -226,7 +234,7 @@ class ProcessBox:
 
     def respawned(self, message: protocol.Respawned, fds: list[int]) -> None:
         """The launcher started the next interpreter."""
-        self._meter.guest_pid = message.guest_pid
+        self._meter.watch(message.guest_pid)
         if self._guest.done():  # closed or lost meanwhile
             for fd in fds:
                 os.close(fd)

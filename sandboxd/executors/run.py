@@ -52,7 +52,6 @@ class Run:
         if claim is None:
             return self._died()
         used = self._read(self._meter.read).since(before, time.monotonic() - started)
-        self._link.tell(protocol.End(self._box, self._number))
         # An interrupt, or a death, that stands behind this claim was told before it.
         self._link.hear()
         self._guest.drain()
@@ -82,6 +81,10 @@ class Run:
     def interrupt(self, cause: str, code: str) -> None:
         """Ask the launcher to end this execution."""
         self._link.tell(protocol.Interrupt(self._box, self._number, cause, code))
+
+    def rest(self) -> None:
+        """Let the launcher stop the clocks, and the box."""
+        self._link.tell(protocol.End(self._box, self._number))
 
     def died(self, message: protocol.GuestDied) -> None:
         """The interpreter is gone; `message` says why."""
@@ -117,8 +120,6 @@ class Run:
         if death is None:
             evidence = Evidence("launcher", "SESSION_LOST", self._lost)
             return self._result(Outcome.INFRASTRUCTURE, evidence, {}, [], variables_lost=True)
-        if death.execution != self._number:  # it died before the clocks started: stop them
-            self._link.tell(protocol.End(self._box, self._number))
         error = None
         if not death.cause:
             error = ProgramError("ProcessExit", f"The program ended its interpreter ({death.code}).", "", 0)

@@ -16,6 +16,8 @@ MAX_FDS = 8
 
 Message = Dict[str, Any]
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode  # `json.dumps` makes one a call
+
 # One for all: every user of this module is single-threaded, and a fresh one of this size would be mapped each time.
 _buffer = bytearray(MAX_BYTES)
 
@@ -31,7 +33,7 @@ def send(sock: socket.socket, message: Message, fds: Sequence[int] = ()) -> None
         OSError: the peer is gone, or (non-blocking sockets) BlockingIOError.
         WireError: the message is too large.
     """
-    raw = json.dumps(message, separators=(",", ":")).encode()
+    raw = _encode(message).encode()
     if len(raw) > MAX_BYTES:
         raise WireError("message of %d bytes" % len(raw))
     ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []

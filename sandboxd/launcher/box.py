@@ -156,7 +156,7 @@ class Box:
                 Code.JAIL_FAILED, f"The guest could not be locked down: {self.guest_report[:500]}"
             )
         assert self.meter is not None
-        self.meter.guest_pid = _pid_of(self._guest_fd)
+        self.meter.watch(_pid_of(self._guest_fd))
 
     def _expect(self, answer: str) -> asyncio.Future[Answer]:
         waiting: asyncio.Future[Answer] = self._loop.create_future()

@@ -86,6 +86,7 @@ class Meter:
 
     def __init__(self, files: Mapping[str, int]) -> None:
         self.guest_pid = 0  # in this process's pid namespace
+        self._last: Reading | None = None
         self._scratch = files.get(SCRATCH)
         self._cpu_v1, self._cpu_v2 = files.get(CPU_V1), files.get(CPU_V2)
         self._pids = files.get(PIDS)
@@ -99,14 +100,23 @@ class Meter:
             "disk_bytes": "statvfs of the scratch file system",
         }
 
+    def watch(self, guest_pid: int) -> None:
+        """Take a guest, the first one or the next."""
+        self.guest_pid = guest_pid
+        self._last = None
+
     def begin(self) -> Reading:
-        """Read all counters at the start of an execution, and begin a new memory peak where the kernel can."""
+        """Return the counters at the start of an execution, and begin a new memory peak where the kernel can.
+
+        They are those at the last one's end: between executions nothing runs but what the last one left until it is stopped,
+        and that is nobody else's.
+        """
         self._last_cpu = None
         if self._peak is not None:
             # v1; v2 from 6.12, where the new peak is that of this open file, which the holders of copies share.
             with contextlib.suppress(OSError):
                 os.pwrite(self._peak, b"0", 0)
-        return self.read()
+        return self._last or self.read()
 
     def cpu_seconds(self) -> float | None:
         """Return CPU seconds so far; for a dead guest what was last seen of it in this execution."""
@@ -124,7 +134,7 @@ class Meter:
     def read(self) -> Reading:
         """Read all counters."""
         used, full = (None, False) if self._scratch is None else _filled(self._scratch)
-        return Reading(
+        self._last = Reading(
             cpu_seconds=self.cpu_seconds(),
             memory_peak_bytes=None if self._peak is None else int(_text(self._peak)),
             oom_kills=None if self._kills is None else _counter(self._kills, b"oom_kill"),
@@ -133,6 +143,7 @@ class Meter:
             disk_full=full,
             sources=self._sources,
         )
+        return self._last
 
 
 def _text(fd: int) -> bytes:

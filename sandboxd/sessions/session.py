@@ -233,7 +233,6 @@ class Session:
     def _end(self, flight: Flight, end: Result | Record) -> None:
         if isinstance(end, Result):
             self.executions += 1
-            self._emit(end)
         elif self._feed is not None:
             request_id = self._request_id if self._feed is self._asker else 0
             self._feed.answer(request_id, flight.snippet.execution_id, _answer(end))

@@ -35,6 +35,7 @@ class Box:
         self.end, self.log_dir = end, log_dir
         self.started: list[list[str]] = []
         self.cancelled_by = ""
+        self.rested = 0
         self.release = asyncio.Event()
 
     async def execute(self, job, sink) -> Result:
@@ -46,6 +47,9 @@ class Box:
         if isinstance(self.end, BaseException):
             raise self.end
         return self.end
+
+    def rest(self) -> None:
+        self.rested += 1
 
     def cancel(self, code: str) -> None:
         self.cancelled_by = code
@@ -104,8 +108,21 @@ async def test_the_intent_is_in_the_log_before_the_start_and_the_outcome_after(h
     assert await house.pipeline().run(house.flight(), box, house.events.append) == OK
     assert box.started == [["execution_intent"]]
     assert house.outcomes()[0][0] == "ok"
-    assert house.events == [ALLOW, Output("stdout", b"x")]
+    assert house.events == [ALLOW, Output("stdout", b"x"), OK]
     assert house.admission.running == 0
+    assert box.rested == 1
+
+
+async def test_the_result_goes_out_before_its_outcome_is_recorded(house):
+    recorded = []
+
+    def emit(event) -> None:
+        if isinstance(event, Result):
+            recorded.append(house.executions.get("execution-1", 7).result)
+
+    await house.pipeline().run(house.flight(), Box(house.directory), emit)
+    assert recorded == [None], "no outcome delays a result"
+    assert house.executions.get("execution-1", 7).result == OK
 
 
 @pytest.mark.parametrize("decision", [Decision.DENY, Decision.ROUTE])
@@ -119,7 +136,8 @@ async def test_anything_but_allow_and_warn_never_starts(house, decision):
         "screen",
     )
     assert box.started == []
-    assert house.events == [verdict]
+    assert house.events[0] == verdict
+    assert [event.outcome for event in house.events[1:]] == [Outcome.DENIED]
     assert house.outcomes()[0][0] == "denied"
 
 
