@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
@@ -49,12 +50,13 @@ class Connection:
 class SessionStream:
     """The session stream. Anyone on the loop may send; one at a time may receive.
 
-    Mutable state: `_events` is the mailbox, `_broken` is written once by the pump, `_writing` serialises
-    writes.
+    Mutable state: `_events` is the mailbox, `_unpacked` belongs to who receives, `_broken` is written once by
+    the pump, `_writing` serialises writes.
     """
 
     def __init__(self, stub: rpc.SandboxServiceAsyncStub) -> None:
         self._events: asyncio.Queue[pb.SessionEvent | None] = asyncio.Queue(MAILBOX_EVENTS)
+        self._unpacked: deque[pb.SessionEvent] = deque()
         self._broken: StreamBrokenError | None = None
         self._writing = asyncio.Lock()
         self._call = stub.Session()
@@ -80,12 +82,15 @@ class SessionStream:
             StreamBrokenError: the stream ended and every event before that was received.
             TimeoutError: none came before the deadline.
         """
+        if self._unpacked:
+            return self._unpacked.popleft()
         if self._broken is not None and self._events.empty():
             raise self._broken
         async with asyncio.timeout(deadline.remaining()):
             event = await self._events.get()
         if event is None:
             raise self._broken or StreamBrokenError
+        self._unpacked.extend(event.more)
         return event
 
     async def aclose(self) -> None:

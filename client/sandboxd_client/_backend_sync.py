@@ -10,6 +10,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
@@ -51,13 +52,14 @@ class Connection:
 class SessionStream:
     """The session stream. Anyone may send; one at a time may receive.
 
-    Mutable state: `_requests` and `_events` are queues with locks of their own; `_broken` is written once,
-    by the pump.
+    Mutable state: `_requests` and `_events` are queues with locks of their own; `_unpacked` belongs to who
+    receives; `_broken` is written once, by the pump.
     """
 
     def __init__(self, stub: rpc.SandboxServiceStub) -> None:
         self._requests: queue.SimpleQueue[pb.SessionRequest | None] = queue.SimpleQueue()
         self._events: queue.Queue[pb.SessionEvent | None] = queue.Queue(MAILBOX_EVENTS)
+        self._unpacked: deque[pb.SessionEvent] = deque()
         self._broken: StreamBrokenError | None = None
         self._closed = threading.Event()
         self._call = stub.Session(iter(self._requests.get, None))
@@ -80,6 +82,8 @@ class SessionStream:
             StreamBrokenError: the stream ended and every event before that was received.
             TimeoutError: none came before the deadline.
         """
+        if self._unpacked:
+            return self._unpacked.popleft()
         if self._broken is not None and self._events.empty():
             raise self._broken
         try:
@@ -88,6 +92,7 @@ class SessionStream:
             raise TimeoutError from None
         if event is None:
             raise self._broken or StreamBrokenError
+        self._unpacked.extend(event.more)
         return event
 
     def close(self) -> None:

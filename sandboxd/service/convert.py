@@ -17,11 +17,14 @@ from sandboxd.service.refusals import refused
 from sandboxd.sessions import OpenWish, Refusal
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from sandboxd.events import Finding, Limits, Protection
     from sandboxd.executors.base import FileStat
     from sandboxd.sessions import Item, RingEvent, Session
 
 DISPLAY_MAX_BYTES = 3 << 20
+_MESSAGE_BYTES = 256 << 10  # up to which events share a message
 _TEXT_MAX_BYTES = 256 << 10  # of each of the texts that a result may have
 
 OUTCOMES = {outcome: pb.Outcome.Value(f"OUTCOME_{outcome.name}") for outcome in Outcome}
@@ -36,6 +39,23 @@ def event_message(item: Item) -> pb.SessionEvent:
     )
     fill_event(message, item.event)
     return message
+
+
+def event_messages(items: Sequence[Item]) -> Iterator[pb.SessionEvent]:
+    """Make as few messages of events as the bound allows, in order."""
+    first: pb.SessionEvent | None = None
+    room = 0
+    for message in map(event_message, items):
+        size = message.ByteSize()
+        if first is not None and size <= room:
+            first.more.append(message)
+            room -= size
+            continue
+        if first is not None:
+            yield first
+        first, room = message, _MESSAGE_BYTES - size
+    if first is not None:
+        yield first
 
 
 def fill_event(message: pb.SessionEvent, event: RingEvent) -> None:

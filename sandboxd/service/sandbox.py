@@ -10,7 +10,7 @@ from sandboxd.errors import SandboxdError
 from sandboxd.service.convert import event_message, open_wish, opened_message, result_message
 from sandboxd.service.files import FileService
 from sandboxd.service.refusals import answering
-from sandboxd.service.stream import SessionStream, execute_wish
+from sandboxd.service.stream import SessionStream, execute_wish, write_feed
 from sandboxd.sessions import Item
 
 if TYPE_CHECKING:
@@ -50,9 +50,7 @@ class SandboxService(FileService):
                 await context.write(pb.SessionEvent(opened=opened_message(session)))
                 self._sessions.execute(session, wish, feed)
                 session.finish(feed)
-                while items := await feed.take():
-                    for item in items:
-                        await context.write(event_message(item))
+                await write_feed(feed, context)
                 await self._sessions.close(session, "its one run ended", "client")
             finally:
                 session.detach(feed)

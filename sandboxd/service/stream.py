@@ -13,7 +13,7 @@ import grpc
 from sandboxd_proto.v1 import sandbox_pb2 as pb
 
 from sandboxd.errors import Code, FailureClass, SandboxdError
-from sandboxd.service.convert import event_message, open_wish, opened_message, seconds
+from sandboxd.service.convert import event_messages, open_wish, opened_message, seconds
 from sandboxd.sessions import ExecuteWish, Refusal
 
 if TYPE_CHECKING:
@@ -69,9 +69,7 @@ class SessionStream:
     async def _converse(self, session: Session, feed: Feed) -> None:
         async with asyncio.TaskGroup() as group:
             reader = group.create_task(self._requests(session, feed))
-            while items := await feed.take():
-                for item in items:
-                    await self._context.write(event_message(item))
+            await write_feed(feed, self._context)
             reader.cancel()
         if feed.ended:
             await self._context.write(pb.SessionEvent(closed=pb.Closed(reason=feed.ended)))
@@ -102,6 +100,13 @@ class SessionStream:
     async def _read(self) -> pb.SessionRequest | None:
         request = await self._context.read()
         return None if request is grpc.aio.EOF else request
+
+
+async def write_feed(feed: Feed, context: Context) -> None:
+    """Write a feed's events until it ends."""
+    while items := await feed.take():
+        for message in event_messages(items):
+            await context.write(message)
 
 
 def execute_wish(request_id: int, message: pb.Execute) -> ExecuteWish:

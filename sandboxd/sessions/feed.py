@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from sandboxd.sessions.ring import EventRing, RingEvent
 
 BACKLOG_MAX = 64
+LINGER_SECONDS = 0.002
+"""How long a verdict or output waits for company: each message costs more than most snippets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +36,19 @@ class Feed:
         self._cursor = after_sequence
         self._backlog: deque[Item] = deque()
         self._waiter: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self._room: asyncio.Future[None] | None = None
+
+    def wake_soon(self) -> None:
+        """Say that there is something to take that may wait a moment for what comes next."""
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(LINGER_SECONDS, self.wake)
 
     def wake(self) -> None:
         """Say that there may be something to take."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 

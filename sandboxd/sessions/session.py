@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Self
 
 from sandboxd.errors import Code, FailureClass, SandboxdError
-from sandboxd.events import Result
+from sandboxd.events import Output, Result, Verdict
 from sandboxd.pipeline import Flight, Snippet
 from sandboxd.sessions.feed import Feed
 from sandboxd.sessions.lease import Lease
@@ -219,7 +219,11 @@ class Session:
         if self._shown is not self.flight.snippet:
             self._show(self.flight.snippet)
         self.ring.append(event)
-        if self._feed is not None:
+        if self._feed is None:
+            return
+        if isinstance(event, (Verdict, Output)):
+            self._feed.wake_soon()
+        else:
             self._feed.wake()
 
     def _show(self, snippet: Snippet) -> None:

@@ -47,7 +47,8 @@ def warm(address: str, count: int) -> Sample:
 def one_shot(stub: rpc.SandboxServiceStub) -> None:
     """Open, run `1+1`, close, in one call."""
     execute = pb.Execute(execution_id=uuid.uuid4().hex, code="1+1")
-    events = list(stub.Run(pb.RunRequest(open=pb.Open(), execute=execute)))
+    messages = list(stub.Run(pb.RunRequest(open=pb.Open(), execute=execute)))
+    events = [event for message in messages for event in (message, *message.more)]
     assert any(event.result.outcome == pb.OUTCOME_OK for event in events)
 
 

@@ -300,7 +300,7 @@ async def test_an_unread_stream_costs_no_memory_and_stops_nothing(wire, stream):
 
 async def test_run_opens_executes_and_closes(wire: Wire):
     request = pb.RunRequest(execute=pb.Execute(execution_id=new_id(), code="print(6 * 7)"))
-    events = [event async for event in wire.sandbox.Run(request)]
+    events = [event async for message in wire.sandbox.Run(request) for event in (message, *message.more)]
     assert kinds(events) == ["opened", "verdict", "stdout", "result"]
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await wire.attach(events[0].opened.session_id)

@@ -67,6 +67,7 @@ class Stream:
         self.call = call
         self.opened = pb.Opened()
         self._requests = 0
+        self._unpacked: list[pb.SessionEvent] = []
 
     async def send(self, **request: Message) -> int:
         self._requests += 1
@@ -81,8 +82,12 @@ class Stream:
         return execution_id
 
     async def read(self) -> pb.SessionEvent | None:
-        event = await self.call.read()
-        return None if event is grpc.aio.EOF else event
+        if not self._unpacked:
+            event = await self.call.read()
+            if event is grpc.aio.EOF:
+                return None
+            self._unpacked = [event, *event.more]
+        return self._unpacked.pop(0)
 
     async def event(self, kind: str) -> pb.SessionEvent:
         """Read up to the first event of a kind."""

@@ -346,6 +346,7 @@ class SessionEvent(google.protobuf.message.Message):
     RESULT_FIELD_NUMBER: builtins.int
     REFUSED_FIELD_NUMBER: builtins.int
     CLOSED_FIELD_NUMBER: builtins.int
+    MORE_FIELD_NUMBER: builtins.int
     request_id: builtins.int
     execution_id: builtins.str
     sequence: builtins.int
@@ -368,6 +369,12 @@ class SessionEvent(google.protobuf.message.Message):
 
     @property
     def closed(self) -> Global___Closed: ...
+    @property
+    def more(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___SessionEvent]:
+        """What follows this event and was ready with it, in order: a short snippet's verdict, output and result come in one message.
+        Those have no `more` of their own.
+        """
+
     def __init__(
         self,
         *,
@@ -382,9 +389,10 @@ class SessionEvent(google.protobuf.message.Message):
         result: Global___Result | None = ...,
         refused: Global___Refused | None = ...,
         closed: Global___Closed | None = ...,
+        more: collections.abc.Iterable[Global___SessionEvent] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["closed", b"closed", "display", b"display", "event", b"event", "opened", b"opened", "refused", b"refused", "result", b"result", "stderr", b"stderr", "stdout", b"stdout", "verdict", b"verdict"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["closed", b"closed", "display", b"display", "event", b"event", "execution_id", b"execution_id", "opened", b"opened", "refused", b"refused", "request_id", b"request_id", "result", b"result", "sequence", b"sequence", "stderr", b"stderr", "stdout", b"stdout", "verdict", b"verdict"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["closed", b"closed", "display", b"display", "event", b"event", "execution_id", b"execution_id", "more", b"more", "opened", b"opened", "refused", b"refused", "request_id", b"request_id", "result", b"result", "sequence", b"sequence", "stderr", b"stderr", "stdout", b"stdout", "verdict", b"verdict"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["event", b"event"]) -> typing.Literal["opened", "verdict", "stdout", "stderr", "display", "result", "refused", "closed"] | None: ...
 
 Global___SessionEvent: typing_extensions.TypeAlias = SessionEvent
