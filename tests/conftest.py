@@ -86,6 +86,7 @@ class Daemon:
     lifeline: int
     address: str = ""
     admin_address: str = ""
+    own_address: str = ""
     error: dict[str, str] = field(default_factory=dict)
 
     def logged(self) -> str:
@@ -157,6 +158,7 @@ def start_daemon_process(
         os.close(ready_read)
     told = json.loads(line) if line else {"error": {"code": "", "message": daemon.logged()}}
     daemon.address, daemon.admin_address = told.get("address", ""), told.get("admin_address", "")
+    daemon.own_address = told.get("own_address", "")
     daemon.error = told.get("error", {})
     return daemon
 

@@ -210,7 +210,8 @@ def _address(line: bytes, daemon: Daemon) -> str:
             str(error.get("message", "The private daemon could not start.")),
             remedy=str(error.get("remedy", "")),
         )
-    address = said.get("address") if isinstance(said, dict) else None
+    # Past the daemon's acceptor, which only tells users apart: a private daemon has one.
+    address = said.get("own_address") or said.get("address") if isinstance(said, dict) else None
     if not isinstance(address, str):
         raise DaemonStartError(
             ClientCode.DAEMON_START_FAILED,

@@ -129,7 +129,11 @@ class Config:
     max_queue: int = _row(
         64, values.count(0, 100_000), "snippets that wait for their turn; one more is refused (QUOTA_QUEUE)"
     )
-    max_connections: int = _row(64, values.count(1, 10_000), "open connections of one user id")
+    max_connections: int = _row(
+        64,
+        values.count(1, 10_000),
+        "open connections of one user id; an embedded daemon does not count its own user's",
+    )
     memory_total: int = _row(
         0,
         values.size,

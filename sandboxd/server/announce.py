@@ -26,10 +26,15 @@ class Announcer:
             os.set_inheritable(descriptor, False)
             self._descriptor = descriptor
 
-    def ready(self, config: Config) -> None:
-        """Tell where the daemon listens."""
+    def ready(self, config: Config, own_address: str) -> None:
+        """Tell where the daemon listens; `own_address` is the shorter way for its own user, "" where there is none."""
         self._write(
-            {"address": config.address, "admin_address": config.admin_address, "version": __version__}
+            {
+                "address": config.address,
+                "own_address": own_address,
+                "admin_address": config.admin_address,
+                "version": __version__,
+            }
         )
 
     def failed(self, error: SandboxdError) -> None:

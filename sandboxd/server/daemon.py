@@ -90,7 +90,7 @@ class Daemon:
         stack.callback(house.close)
         embedded = self._invocation.embedded
         await house.start(public, admin, only_uid=os.geteuid() if embedded else None)
-        self._announcer.ready(config)
+        self._announcer.ready(config, house.own_address)
         seconds = round(time.monotonic() - self._began, 3)
         _logger.info(
             "serving", extra={"address": config.address, "version": __version__, "start_seconds": seconds}

@@ -81,6 +81,7 @@ class House:
             log=self._log,
             terms=Terms(config.lease_seconds, config.max_lease_seconds, config.idle_seconds),
         )
+        self.own_address = ""  # of an embedded daemon: for its own user, past the acceptor
         self._servers: list[WireServer] = []
         self._acceptors: list[Acceptor] = []
 
@@ -92,12 +93,14 @@ class House:
             "uid": os.geteuid(),
         }
         await self._log.before("daemon_started", names)
-        callers = PeerNames(public.private)
+        callers = PeerNames(public.private, only_uid)
         server = public_server(public.private, self._config)
         sandbox = SandboxService(self.sessions, self._executions, self._log, callers)
         add_public(server, sandbox, PolicyService(self._policies, self._screener, self._isolation, callers))
         await server.start("sandboxd.v1.SandboxService", "sandboxd.v1.PolicyService")
         self._servers.append(server)
+        if only_uid is not None:
+            self.own_address = public.behind(server.backend)
         operators = admin_server(admin.private)
         add_admin(operators, self._admin(PeerNames(admin.private)))
         await operators.start("sandboxd.v1.AdminService")

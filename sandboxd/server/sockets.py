@@ -74,6 +74,10 @@ class PublicSocket:
         """Name the private directory, for this process alone."""
         return Path(f"/proc/self/fd/{self._descriptor}")
 
+    def behind(self, backend: Path) -> str:
+        """Return the address of a socket in the private directory, for this daemon's own user."""
+        return f"unix:{self._directory / backend.name}"
+
     def close(self) -> None:
         """Take socket and directory away, unless somebody else's socket stands there by now. Idempotent."""
         if self._descriptor < 0:

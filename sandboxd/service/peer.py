@@ -3,6 +3,9 @@
 gRPC tells a handler nothing of a unix peer but the name of its socket. The acceptor asks the kernel
 (SO_PEERCRED), binds a socket named after the answer in a directory that only the daemon's user may enter,
 and connects with it.
+
+An embedded daemon has one user, its own. So who connects to gRPC's socket in that directory past the acceptor
+is that user, by the directory's mode, and saves the way through it.
 """
 
 from __future__ import annotations
@@ -28,10 +31,16 @@ class HasPeer(Protocol):
 
 
 class PeerNames:
-    """Reads user ids from the addresses that the acceptor made below one directory."""
+    """Reads user ids from the addresses that the acceptor made below one directory.
 
-    def __init__(self, directory: Path) -> None:
+    Args:
+        directory: the daemon's private one (0700).
+        only_uid: the one user of an embedded daemon, who may come without a name; None for a service.
+    """
+
+    def __init__(self, directory: Path, only_uid: int | None = None) -> None:
         self._prefix = f"unix:{directory}/"
+        self._only_uid = only_uid
 
     def uid(self, context: HasPeer) -> int:
         """Tell the user id of the peer.
@@ -40,6 +49,8 @@ class PeerNames:
             SandboxdError: PERMISSION_DENIED when the acceptor did not make this connection.
         """
         peer = unquote(context.peer())
+        if self._only_uid is not None and peer == "unix:":
+            return self._only_uid
         if peer.startswith(self._prefix):
             found = _NAME.fullmatch(peer, len(self._prefix))
             if found is not None and int(found[1]) <= _UID_MAX:

@@ -181,8 +181,19 @@ def test_the_private_socket_is_not_for_others(start_daemon, short_dir):
     assert as_user(NOBODY, 0, f"unix:{behind}") == {"failed": "UNAVAILABLE"}
 
 
-def test_who_comes_past_the_acceptor_is_refused(start_daemon):
+async def test_who_comes_past_the_acceptor_of_a_service_is_refused(service, short_dir):
     """The daemon's own user can enter the private directory; without a name it gets nothing."""
-    daemon = start_daemon()
-    behind = daemon.runtime_dir / ".sandboxd.sock.d" / "grpc"
+    address, _ = service
+    async with connected(address) as wire:
+        await wire.policies.List(pb.ListPoliciesRequest(), wait_for_ready=True, timeout=20)
+    behind = short_dir / "s" / ".sandboxd.sock.d" / "grpc"
     assert as_user(0, 0, f"unix:{behind}") == {"failed": "PERMISSION_DENIED"}
+
+
+def test_the_way_past_an_embedded_daemon_s_acceptor_is_its_own_user_s_alone(start_daemon, short_dir):
+    short_dir.chmod(0o755)
+    daemon = start_daemon()
+    assert daemon.own_address
+    assert as_user(0, 0, daemon.own_address)["outcome"] == pb.OUTCOME_OK
+    daemon.runtime_dir.chmod(0o755)
+    assert as_user(NOBODY, 0, daemon.own_address) == {"failed": "UNAVAILABLE"}, "its directory is 0700 too"

@@ -54,3 +54,12 @@ def test_anything_else_is_refused(peer):
     with pytest.raises(SandboxdError) as caught:
         uid(peer)
     assert caught.value.code == Code.PERMISSION_DENIED
+
+
+def test_an_embedded_daemon_s_one_user_needs_no_name():
+    names = PeerNames(Path("/proc/self/fd/9"), only_uid=1000)
+    assert names.uid(Context("unix:")) == 1000
+    assert names.uid(Context(f"unix:/proc/self/fd/9/u7.g5.p77.{NONCE}")) == 7
+    for stranger in ("", "ipv4:127.0.0.1:5", "unix:/tmp/x", "unix-abstract:x"):
+        with pytest.raises(SandboxdError):
+            names.uid(Context(stranger))
