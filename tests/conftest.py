@@ -208,6 +208,23 @@ def start_daemon(short_dir: Path) -> Iterator[StartDaemon]:
         end_daemon_process(daemon)
 
 
+@pytest.fixture(scope="module")
+def start_module_daemon() -> Iterator[StartDaemon]:
+    """A function that starts a daemon for all tests of a file; directories as in `start_daemon`."""
+    base = Path(tempfile.mkdtemp(prefix="sandboxd-test-"))
+    daemons: list[Daemon] = []
+
+    def start(*flags: str, **popen: Any) -> Daemon:
+        name = len(daemons)
+        daemons.append(start_daemon_process(base / f"run{name}", base / f"state{name}", *flags, **popen))
+        return daemons[-1]
+
+    yield start
+    for daemon in daemons:
+        end_daemon_process(daemon)
+    shutil.rmtree(base, ignore_errors=True)
+
+
 @pytest.fixture(scope="session")
 def daemon() -> Iterator[Daemon]:
     """One daemon for all tests that leave it as it was."""

@@ -11,7 +11,7 @@ import resource
 import signal
 from typing import Any, Dict, List
 
-from sandboxd.jail import kernel, landlock, mounts
+from sandboxd.jail import groups, kernel, landlock, mounts
 
 GUEST_UID = 1000
 CONTROL_FD = 3
@@ -131,6 +131,8 @@ def lock_down(order: Dict[str, Any], fds: List[int], report: int) -> Dict[str, A
     outside, before the first cell can reach it.
     """
     steps: Dict[str, Any] = {}
+    if order["group"] is not None:
+        steps["group"] = groups.try_to_join(order["group"])  # whatever it starts is born there
     reset_signals()
     prefer_for_oom(1000)  # when the box runs out of memory the guest dies, never pid 1
     writable = tuple(target for _, target in mounts.WRITABLE)

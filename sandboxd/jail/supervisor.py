@@ -13,12 +13,13 @@ import signal
 import socket
 from typing import Any, Callable, Dict, List, NoReturn, Optional
 
-from sandboxd.jail import files, kernel, lockdown, mounts, wire
+from sandboxd.jail import files, groups, kernel, lockdown, mounts, wire
 
 Serve = Callable[[socket.socket, Dict[str, Any]], Any]
 
 # What pid 1 keeps after checkout: enough to start the next guest, and to kill the last one's leftovers.
 CAP_KILL, CAP_SETGID, CAP_SETUID, CAP_SETPCAP = 5, 6, 7, 8
+GUEST_FDS = 3  # stdout, stderr, control
 _SIGNALS = {"rest": signal.SIGSTOP, "wake": signal.SIGCONT}
 KEPT_CAPS = 1 << CAP_KILL | 1 << CAP_SETGID | 1 << CAP_SETUID | 1 << CAP_SETPCAP
 
@@ -56,7 +57,11 @@ class Supervisor:
     # ---- building -------------------------------------------------------------------------------------------
 
     def _build(self) -> None:
-        message, fds = wire.receive(self.sock)  # "mapped": in its cgroup, ids written
+        message, fds = wire.receive(self.sock)  # "mapped": ids written; the guest's descriptors, then cgroups
+        guest_fds, joins = fds[:GUEST_FDS], fds[GUEST_FDS:]
+        group = joins.pop() if message["guest_group"] else None  # kept for each guest, which closes it
+        groups.join(joins)  # before all else: limits cover the set-up too
+        _close(joins)
         report: wire.Message = {"op": "built", "cgroup_namespace": True, "no_nested_userns": True}
         try:
             kernel.unshare(kernel.CLONE_NEWCGROUP)
@@ -80,14 +85,16 @@ class Supervisor:
         kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
         self.order = {
             "limits": None,
+            "group": group,
             "switch_ids": bool(message["switch_ids"]),
             "guest_filter": self.config["guest_filter"],
         }
         self._handle_signals()
         self._tell(report, (scratch,))
         os.close(scratch)
-        self._start_guest(fds)  # now, not at check-out: a waiting box has its guest locked down and ready
-        _close(fds)
+        # Now, not at check-out: a waiting box has its guest locked down and ready.
+        self._start_guest(guest_fds)
+        _close(guest_fds)
 
     # ---- serving --------------------------------------------------------------------------------------------
 

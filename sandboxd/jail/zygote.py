@@ -14,7 +14,7 @@ import platform
 import signal
 import socket
 import sys
-from typing import Any, Dict, List, NoReturn
+from typing import Any, Dict, List, NoReturn, Optional, Tuple
 
 from sandboxd.jail import kernel, supervisor, wire
 
@@ -76,7 +76,7 @@ def _serve(sock: socket.socket, config: Dict[str, Any], serve: supervisor.Serve)
         except (EOFError, OSError):
             os._exit(0)
         try:
-            pid = kernel.clone(NAMESPACES | kernel.CLONE_PARENT | signal.SIGCHLD)
+            pid, placed = _clone(fds[1] if len(fds) > 1 else None)
         except OSError as error:
             reply: wire.Message = {
                 "op": "fork_failed",
@@ -88,15 +88,27 @@ def _serve(sock: socket.socket, config: Dict[str, Any], serve: supervisor.Serve)
             if pid == 0:
                 sock.close()
                 _become_box(fds, config, serve)
-            reply = {"op": "forked", "box": message["box"], "pid": pid}
+            reply = {"op": "forked", "box": message["box"], "pid": pid, "placed": placed}
         for fd in fds:
             os.close(fd)
         wire.send(sock, reply)
 
 
+def _clone(cgroup: Optional[int]) -> Tuple[int, bool]:
+    """Return the pid and whether it was born in the cgroup: a container's seccomp filter may refuse clone3."""
+    if cgroup is not None:
+        try:
+            return kernel.clone_beside(NAMESPACES, cgroup), True
+        except OSError:
+            pass  # then the launcher moves it; what else is wrong comes up again
+    return kernel.clone_beside(NAMESPACES), False
+
+
 def _become_box(fds: List[int], config: Dict[str, Any], serve: supervisor.Serve) -> NoReturn:
     try:
         os.setsid()
+        for fd in fds[1:]:
+            os.close(fd)
         supervisor.Supervisor(socket.socket(fileno=fds[0]), config, serve).run()
     finally:
         os._exit(71)

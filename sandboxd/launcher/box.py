@@ -24,7 +24,7 @@ from sandboxd.launcher.death import GuestDeath, explain
 from sandboxd.launcher.execution import Execution, Reins
 from sandboxd.launcher.host import Host
 from sandboxd.launcher.meter import SCRATCH, Meter, Reading
-from sandboxd.launcher.rest import Rest
+from sandboxd.launcher.rest import Freezer, Rest, Stopper
 from sandboxd.launcher.zygotes import Zygote
 
 STEP_SECONDS = 10.0
@@ -86,10 +86,11 @@ class Box:
         Raises:
             SandboxdError: JAIL_FAILED, USERNS_BLOCKED, ENVIRONMENT_FAILED.
         """
+        self._cgroup = self._host.new_cgroup(f"box-{self.number}")
         ours, theirs = wire.pair()
         try:
-            with theirs:
-                self._pid = await self._zygote.fork(self.number, theirs)
+            with theirs, _birthplace(self._cgroup) as directory:
+                self._pid, placed = await self._zygote.fork(self.number, theirs, directory)
         except OSError as error:
             ours.close()
             raise self._host.blocked("clone", error) from None
@@ -99,8 +100,7 @@ class Box:
         self._host.reaper.watch(self._pid, self._on_exit)
         self.python = self._zygote.ready.result()
         self._channel = Channel(ours, self._on_message, self._on_silence)
-        self._cgroup = self._host.new_cgroup(f"box-{self.number}")
-        if self._cgroup is not None:
+        if self._cgroup is not None and not placed:
             self._cgroup.add(self._pid)  # before it does anything: limits cover the set-up too
         self._slot = self._host.take_slot()
         try:
@@ -110,14 +110,16 @@ class Box:
         self._front_fds, inside = _guest_descriptors()
         started = self._expect("started")
         try:
-            order = {"op": "mapped", "switch_ids": self._slot is not None}
-            message, fds = await self._step("built", order, _in_order(inside))
+            order: wire.Message = {"op": "mapped", "switch_ids": self._slot is not None}
+            with _doors(self._cgroup) as doors:
+                order["guest_group"] = self._cgroup is not None and self._cgroup.guest is not None
+                message, fds = await self._step("built", order, (*_in_order(inside), *doors))
         finally:
             _close_all(inside)
         self.report = message
         self.counters = {SCRATCH: fds[0], **(self._cgroup.counters() if self._cgroup is not None else {})}
         self.meter = Meter(self.counters)
-        self._rest = Rest(self._pid, self._count_tasks, self._tell)
+        self._rest = self._make_rest()
         self._take_guest(*await self._in_time(started, "mapped"))
 
     async def check_out(self, limits: dict[str, Any]) -> tuple[int, int, int]:
@@ -148,8 +150,6 @@ class Box:
         if self._guest_fd >= 0:
             os.close(self._guest_fd)
         self._guest_fd = fds[0]
-        if self._rest is not None:
-            self._rest.forget()
         self.guest_report = str(message["report"])
         if "error=" in self.guest_report or not self.guest_report or not self._guest_alive:
             raise SandboxdError(
@@ -157,6 +157,12 @@ class Box:
             )
         assert self.meter is not None
         self.meter.watch(_pid_of(self._guest_fd))
+        if (
+            self._cgroup is not None
+            and self._cgroup.guest is not None
+            and "group=joined" not in self.guest_report
+        ):
+            self._cgroup.guest.add(self.meter.guest_pid)  # nothing untrusted ran in it yet
 
     def _expect(self, answer: str) -> asyncio.Future[Answer]:
         waiting: asyncio.Future[Answer] = self._loop.create_future()
@@ -224,6 +230,7 @@ class Box:
         self._rest.wake(self._guest_fd)
         if self._execution is not None:
             self._execution.stop()  # the front lost track of it: its timers must not outlive it
+        self.meter.note_peak()
         self._execution = Execution(
             message.execution,
             deadline_seconds=message.deadline_seconds,
@@ -260,8 +267,12 @@ class Box:
         if self._execution is not None and self._execution.number == number:
             self._execution.end(cause, code)
 
-    def _count_tasks(self) -> int | None:
-        return self._cgroup.task_count() if self._cgroup is not None else None
+    def _make_rest(self) -> Rest:
+        if self._cgroup is None:
+            return Stopper(self._pid, lambda: None, self._tell)
+        if self._cgroup.guest is not None:
+            return Freezer(self._cgroup.guest)
+        return Stopper(self._pid, self._cgroup.task_count, self._tell)
 
     def _tell(self, op: str) -> None:
         if self._channel is not None:
@@ -308,6 +319,8 @@ class Box:
         """Start the next guest: the interpreter is lost, the files are not."""
         ours, theirs = _guest_descriptors()
         self._respawning = True
+        assert self._rest is not None
+        self._rest.forget()
         try:
             self._take_guest(*await self._step("started", {"op": "respawn"}, _in_order(theirs)))
         except SandboxdError:
@@ -332,6 +345,8 @@ class Box:
     def _kill_all(self) -> None:
         """Kill pid 1: the kernel ends everything else in its pid namespace with it."""
         if self._pid and not self._ended.done():
+            if self._cgroup is not None:
+                self._cgroup.kill()
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._pid, signal.SIGKILL)
 
@@ -355,6 +370,14 @@ class Box:
             self._cgroup.remove()
         if self._slot is not None:
             self._host.give_slot(self._slot)
+
+
+def _birthplace(cgroup: Cgroup | None) -> contextlib.AbstractContextManager[int | None]:
+    return cgroup.birthplace() if cgroup is not None else contextlib.nullcontext()
+
+
+def _doors(cgroup: Cgroup | None) -> contextlib.AbstractContextManager[list[int]]:
+    return cgroup.doors() if cgroup is not None else contextlib.nullcontext([])
 
 
 def _guest_descriptors() -> tuple[tuple[int, int, int], tuple[int, int, int]]:

@@ -17,6 +17,7 @@ from sandboxd.errors import Code, SandboxdError
 from sandboxd.jail import kernel, wire
 from sandboxd.launcher import protections, protocol
 from sandboxd.launcher.box import Box
+from sandboxd.launcher.cgroups import household
 from sandboxd.launcher.channel import Channel
 from sandboxd.launcher.host import Host
 from sandboxd.launcher.pool import Pool
@@ -120,7 +121,7 @@ class Launcher:
     async def _hello(self, hello: protocol.Hello) -> None:
         if not kernel.supported_machine():
             raise SandboxdError(Code.EXECUTOR_UNAVAILABLE, f"The jail does not know {kernel.MACHINE}.")
-        own = frozenset({os.getpid(), os.getppid(), self._undertaker.pid})
+        own = household(os.getppid()) | {os.getpid(), self._undertaker.pid}
         self._host = Host(hello.instance, hello.memory_total_bytes, own)
         self._undertaker.remember(cgroups=self._host.cgroups.roots, directory=hello.ephemeral_dir)
         self._zygotes = Zygotes(build_filters(), self._host.reaper)

@@ -7,7 +7,7 @@ let their holder read (and begin a new memory peak), and open nothing.
 
 from __future__ import annotations
 
-import contextlib
+import fcntl
 import os
 import time
 from collections.abc import Mapping
@@ -91,6 +91,10 @@ class Meter:
         self._cpu_v1, self._cpu_v2 = files.get(CPU_V1), files.get(CPU_V2)
         self._pids = files.get(PIDS)
         self._peak = next((files[name] for name in PEAKS if name in files), None)
+        # v1 resets a peak that is written to; v2 from 6.12, for that open file, which the holders of copies share. An older
+        # kernel's file cannot be opened for writing, and holds one peak of all times.
+        self._peak_resets = self._peak is not None and _writable(self._peak)
+        self._peak_before = -1
         self._kills = next((files[name] for name in KILLS if name in files), None)
         self._last_cpu: float | None = None  # in this execution, for a guest that is dead when asked
         in_cgroup = self._cpu_v1 is not None or self._cpu_v2 is not None
@@ -112,11 +116,15 @@ class Meter:
         and that is nobody else's.
         """
         self._last_cpu = None
-        if self._peak is not None:
-            # v1; v2 from 6.12, where the new peak is that of this open file, which the holders of copies share.
-            with contextlib.suppress(OSError):
-                os.pwrite(self._peak, b"0", 0)
+        if self._peak is not None and self._peak_resets:
+            os.pwrite(self._peak, b"0", 0)
+        self.note_peak()
         return self._last or self.read()
+
+    def note_peak(self) -> None:
+        """Remember a peak that does not begin anew: it is an execution's own only if it grows meanwhile."""
+        if self._peak is not None and not self._peak_resets:
+            self._peak_before = int(_text(self._peak))
 
     def cpu_seconds(self) -> float | None:
         """Return CPU seconds so far; for a dead guest what was last seen of it in this execution."""
@@ -136,7 +144,7 @@ class Meter:
         used, full = (None, False) if self._scratch is None else _filled(self._scratch)
         self._last = Reading(
             cpu_seconds=self.cpu_seconds(),
-            memory_peak_bytes=None if self._peak is None else int(_text(self._peak)),
+            memory_peak_bytes=self._own_peak(),
             oom_kills=None if self._kills is None else _counter(self._kills, b"oom_kill"),
             pids_refused=None if self._pids is None else _counter(self._pids, b"max"),
             disk_bytes=used,
@@ -144,6 +152,14 @@ class Meter:
             sources=self._sources,
         )
         return self._last
+
+    def _own_peak(self) -> int | None:
+        peak = -1 if self._peak is None else int(_text(self._peak))
+        return peak if peak > self._peak_before else None
+
+
+def _writable(fd: int) -> bool:
+    return fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDWR
 
 
 def _text(fd: int) -> bytes:

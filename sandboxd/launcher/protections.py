@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from sandboxd.errors import Code, SandboxdError
+from sandboxd.launcher.cgroups import GUEST_GROUP
 
 Row = tuple[str, bool, str]
 
@@ -14,6 +15,7 @@ _REMEDIES = {
     "cgroup_memory": "Run sandboxd as root or with systemd's Delegate=yes, or use a policy with enforce: per_process.",
     "cgroup_pids": "Run sandboxd as root or as a systemd unit with Delegate=yes.",
     "cgroup_cpu": "Run sandboxd as root or as a systemd unit with Delegate=yes.",
+    "frozen_between_snippets": "Needs a writable cgroup v2 group: run sandboxd as root or with systemd's Delegate=yes.",
     "no_nested_userns": "/proc/sys must be writable where sandboxd runs (Docker: --security-opt systempaths=unconfined).",
 }
 
@@ -47,13 +49,25 @@ def active_protections(
     rows.append(("landlock", abi > 0, f"ABI {abi}" if abi else "this kernel has no Landlock, or it is off"))
     rows.append(("rlimits", True, ""))
     rows.append(("non_dumpable", True, ""))
-    rows.append(("stopped_between_snippets", True, "by SIGSTOP, which a program can notice afterwards"))
+    rows += _at_rest(guest_pid, cgroup_reasons.get("freezer", ""))
     speculation = said.get("speculation", "")
     rows.append(("speculation_control", bool(speculation), speculation or "decided by the kernel at boot"))
     return rows + [
         (f"cgroup_{controller}", controller in cgroups, cgroup_reasons.get(controller, ""))
         for controller in ("memory", "pids", "cpu")
     ]
+
+
+def _at_rest(guest_pid: int, reason: str) -> list[Row]:
+    """One row that always holds, for policies, and one for the stronger way."""
+    frozen = not reason and _cgroup_v2(guest_pid).endswith(f"/{GUEST_GROUP}")
+    how = "by cgroup.freeze" if frozen else "by SIGSTOP, which a program can notice afterwards"
+    return [("stopped_between_snippets", True, how), ("frozen_between_snippets", frozen, reason)]
+
+
+def _cgroup_v2(pid: int) -> str:
+    lines = Path(f"/proc/{pid}/cgroup").read_text().splitlines()
+    return next((line[3:] for line in lines if line.startswith("0::")), "")
 
 
 def _told(name: str, value: Any) -> Row:

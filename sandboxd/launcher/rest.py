@@ -1,8 +1,8 @@
 """Between executions nothing of a box runs: background threads and left children would run unmetered.
 
-The guest is stopped by its pidfd, everything else by pid 1, which signals its whole namespace at once; a stopped process can
-neither block nor notice it, and still dies at once when killed. Weaker than a freezer in one respect: a stopped process's
-parent is told, so a program can see that it was stopped.
+With cgroup v2 the guest's group is frozen, which a program cannot notice but by the clock. Without, the guest is stopped by
+its pidfd, everything else by pid 1, which signals its whole namespace at once. That is weaker: a stopped process's parent is
+told, so a program can see it, and SIGCONT wakes it. In both cases a kill ends it at once.
 """
 
 from __future__ import annotations
@@ -11,12 +11,55 @@ import contextlib
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
+
+from sandboxd.launcher.cgroups import GuestGroup
 
 PIDS_OF_OURS = 2  # pid 1 and a guest of one thread
 
 
-class Rest:
-    """Stops and wakes one box.
+class Rest(Protocol):
+    """Puts one box to rest and wakes it."""
+
+    def rest(self, guest_fd: int, guest_pid: int) -> None:
+        """Stop the box until `wake`."""
+
+    def wake(self, guest_fd: int) -> None:
+        """Let the box go on."""
+
+    def forget(self) -> None:
+        """The guest is dead and the next one is about to start: it must not be born at rest."""
+
+
+class Freezer:
+    """Freezes the guest's cgroup; pid 1 stays outside and goes on serving files.
+
+    Signals wait until the box is thawed, a kill does not. It is never asked whether all is frozen: once written, no process
+    returns to its program, whatever the kernel still has to do for it.
+    """
+
+    def __init__(self, group: GuestGroup) -> None:
+        self._group = group
+        self._frozen = False
+
+    def rest(self, guest_fd: int, guest_pid: int) -> None:  # noqa: ARG002  who is in the group needs no asking
+        """Freeze the box until `wake`."""
+        self._frozen = True
+        self._group.freeze()
+
+    def wake(self, guest_fd: int) -> None:  # noqa: ARG002
+        """Let the box go on."""
+        self.forget()
+
+    def forget(self) -> None:
+        """Thaw: a guest that enters a frozen group would never say that it is ready."""
+        if self._frozen:
+            self._frozen = False
+            self._group.thaw()
+
+
+class Stopper:
+    """Stops and wakes one box by signals.
 
     Args:
         supervisor: pid 1, in the launcher's pid namespace.
@@ -49,7 +92,7 @@ class Rest:
             _signal(guest_fd, signal.SIGCONT)
 
     def forget(self) -> None:
-        """A new guest was started: it runs, and nothing else is left."""
+        """The next guest starts: it runs, and nothing else is left."""
         self._stopped = self._all_stopped = False
 
     def _has_others(self, guest_pid: int) -> bool:

@@ -56,7 +56,7 @@ class Zygote:
         self._loop = asyncio.get_running_loop()
         self.ready: asyncio.Future[str] = self._loop.create_future()
         self.ready.add_done_callback(lambda f: f.cancelled() or f.exception())  # a failure may go unasked for
-        self._forks: dict[int, asyncio.Future[int]] = {}
+        self._forks: dict[int, asyncio.Future[tuple[int, bool]]] = {}
         self.alive = True
         ours, theirs = wire.pair()
         with theirs:
@@ -109,7 +109,7 @@ class Zygote:
             self._fail(f"environment {self.environment.name!r} cannot be loaded: {message['detail']}")
         elif (waiting := self._forks.pop(int(message["box"]), None)) is not None and not waiting.done():
             if message["op"] == "forked":
-                waiting.set_result(int(message["pid"]))
+                waiting.set_result((int(message["pid"]), bool(message["placed"])))
             else:
                 waiting.set_exception(OSError(int(message["errno"]), str(message["error"])))
 
@@ -130,8 +130,10 @@ class Zygote:
                 waiting.set_exception(error)
         self._forks.clear()
 
-    async def fork(self, box: int, supervisor: socket.socket) -> int:
+    async def fork(self, box: int, supervisor: socket.socket, cgroup: int | None) -> tuple[int, bool]:
         """Fork a box that talks on `supervisor`; return the pid of its pid 1, a child of this process.
+
+        `cgroup` is the directory of the v2 group to be born in; returned too is whether it was.
 
         Raises:
             SandboxdError: ENVIRONMENT_FAILED.
@@ -139,9 +141,10 @@ class Zygote:
         """
         async with asyncio.timeout(WARM_SECONDS):
             await asyncio.shield(self.ready)
-        waiting: asyncio.Future[int] = self._loop.create_future()
+        waiting: asyncio.Future[tuple[int, bool]] = self._loop.create_future()
         self._forks[box] = waiting
-        self._channel.send({"op": "fork", "box": box}, [supervisor.fileno()])
+        fds = [supervisor.fileno()] if cgroup is None else [supervisor.fileno(), cgroup]
+        self._channel.send({"op": "fork", "box": box}, fds)
         async with asyncio.timeout(FORK_SECONDS):
             return await waiting
 

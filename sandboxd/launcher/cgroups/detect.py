@@ -1,13 +1,24 @@
-"""Find, for each controller, a directory in which this daemon may make cgroups; or say why there is none."""
+"""Find, for each thing we use of cgroups, a directory in which this daemon may make groups; or say why there is none."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-WANTED = {"memory": "memory", "pids": "pids", "cpu": "cpuacct"}  # v2 name -> v1 name of what we use of it
+# What we use -> v1's name of the controller that has it.
+V1_NAMES = {"memory": "memory", "pids": "pids", "cpu": "cpuacct"}
+# In v2 these two have to be enabled; CPU time and the freezer are in every group, also where v1 has the controllers.
+V2_CONTROLLERS = ("memory", "pids")
+V2_CORE = ("cpu", "freezer")
 LEAF = "sandboxd-supervisor"
+MOVE_ROUNDS = 10
+
+_NOT_DELEGATED = (
+    "cgroup v2 is not delegated to this process: run it as a systemd unit with Delegate=yes, "
+    "or under systemd-run --user --scope -p Delegate=yes"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +33,7 @@ class Home:
 def find_homes(
     mount: Path = Path("/sys/fs/cgroup"), proc: Path = Path("/proc"), *, own: frozenset[int] = frozenset()
 ) -> tuple[dict[str, Home], dict[str, str]]:
-    """Return the homes by controller (memory, pids, cpu) and, for those without, the reason.
+    """Return the homes by use (memory, pids, cpu, freezer) and, for those without, the reason.
 
     Args:
         mount: the cgroup file systems' mount point (another one in tests).
@@ -33,9 +44,11 @@ def find_homes(
     homes: dict[str, Home] = {}
     reasons: dict[str, str] = {}
     unified = _unified_root(mount)
-    if unified is not None:
+    if unified is None:
+        reasons["freezer"] = "no cgroup v2 hierarchy is mounted"
+    else:
         _find_v2(unified, memberships.get("", "/"), own, homes, reasons)
-    for controller, v1_name in WANTED.items():
+    for controller, v1_name in V1_NAMES.items():
         if controller in homes:
             continue
         found = _find_v1(mount, v1_name, memberships.get(v1_name), reasons, controller)
@@ -43,6 +56,25 @@ def find_homes(
             homes[controller] = Home(controller, 1, found)
             reasons.pop(controller, None)
     return homes, reasons
+
+
+def household(front: int, proc: Path = Path("/proc")) -> frozenset[int]:
+    """Return a process and all its descendants: with the front, the screener and whatever else it started."""
+    children: dict[int, list[int]] = {}
+    for entry in proc.iterdir():
+        if entry.name.isdigit():
+            try:
+                stat = (entry / "stat").read_text()
+            except OSError:
+                continue  # it ended meanwhile
+            parent = int(stat.rpartition(")")[2].split()[1])  # the name before it may hold anything
+            children.setdefault(parent, []).append(int(entry.name))
+    found, todo = {front}, [front]
+    while todo:
+        below = children.get(todo.pop(), [])
+        found.update(below)
+        todo += below
+    return frozenset(found)
 
 
 def _memberships(path: Path) -> dict[str, str]:
@@ -94,43 +126,71 @@ def _find_v2(
     """Prefer our own cgroup if it was delegated to us (systemd Delegate=yes); as root fall back to the top."""
     available = set((root / "cgroup.controllers").read_text().split())
     mine = root / where.lstrip("/")
-    home = next((place for place in (mine, root) if _usable(place, own)), None)
-    for controller in WANTED:
+    if mine.name == LEAF:
+        mine = mine.parent  # an earlier launcher of this daemon divided it
+    divisible = next((place for place in (mine, root) if _divisible(place, own)), None)
+    for controller in V2_CONTROLLERS:
         if controller not in available:
             continue
-        if home is None:
-            reasons[controller] = (
-                "cgroup v2 is not delegated to this process: run it as a systemd unit with Delegate=yes, "
-                "or under systemd-run --user --scope -p Delegate=yes"
-            )
-        elif _enable(home, controller):
-            homes[controller] = Home(controller, 2, home)
+        if divisible is None:
+            reasons[controller] = _NOT_DELEGATED
+        elif _enable(divisible, controller, own):
+            homes[controller] = Home(controller, 2, divisible)
         else:
-            reasons[controller] = (
-                f"controller {controller} cannot be enabled in {home.name or 'the root cgroup'}"
-            )
+            name = divisible.name or "the root cgroup"
+            reasons[controller] = f"controller {controller} cannot be enabled in {name}"
+    _find_core([divisible] if divisible is not None else [mine, root], homes, reasons)
 
 
-def _usable(path: Path, own: frozenset[int]) -> bool:
-    """Tell whether leaves can be made here: in the real root at once, elsewhere once our own processes made room."""
-    if not _writable(path) or not os.access(path / "cgroup.subtree_control", os.W_OK):
+def _find_core(places: Iterable[Path], homes: dict[str, Home], reasons: dict[str, str]) -> None:
+    """What every v2 group has needs a place for groups, and no controller: other processes may stand beside them."""
+    place = next((place for place in places if _writable(place) and _is_domain(place)), None)
+    for name in V2_CORE:
+        if place is not None:
+            homes[name] = Home(name, 2, place)
+        else:
+            reasons[name] = _NOT_DELEGATED
+
+
+def _is_domain(path: Path) -> bool:
+    kind = path / "cgroup.type"  # the root has none
+    return not kind.exists() or kind.read_text().strip() == "domain"
+
+
+def _divisible(path: Path, own: frozenset[int]) -> bool:
+    """Tell whether controllers can be passed on here: in the real root at once, elsewhere once our own made room."""
+    if not _writable(path) or not os.access(path / "cgroup.subtree_control", os.W_OK) or not _is_domain(path):
         return False
     if not (path / "cgroup.type").exists():
         return True  # the root of the hierarchy, not of a container: it may hold processes beside groups
-    return {int(pid) for pid in (path / "cgroup.procs").read_text().split()} <= own
+    return _processes(path) <= own
 
 
-def _enable(home: Path, controller: str) -> bool:
+def _processes(path: Path) -> set[int]:
+    return {int(pid) for pid in (path / "cgroup.procs").read_text().split()}
+
+
+def _enable(home: Path, controller: str, own: frozenset[int]) -> bool:
     control = home / "cgroup.subtree_control"
-    if controller in control.read_text().split():
-        return True
     try:
+        if controller in control.read_text().split():
+            return True
         if (home / "cgroup.type").exists():  # not the root: no inner processes are allowed
-            leaf = home / LEAF
-            leaf.mkdir(exist_ok=True)
-            for pid in (home / "cgroup.procs").read_text().split():
-                (leaf / "cgroup.procs").write_text(pid)
+            _make_room(home, own)
         control.write_text(f"+{controller}")
     except OSError:
         return False
     return True
+
+
+def _make_room(home: Path, own: frozenset[int]) -> None:
+    leaf = home / LEAF
+    leaf.mkdir(exist_ok=True)
+    for _ in range(MOVE_ROUNDS):  # what a process of ours starts meanwhile is born beside it
+        for pid in _processes(home) & own:
+            try:
+                (leaf / "cgroup.procs").write_text(str(pid))
+            except ProcessLookupError:
+                continue
+        if not _processes(home):
+            return

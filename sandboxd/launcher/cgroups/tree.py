@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from sandboxd.launcher.cgroups.detect import Home
+from sandboxd.launcher.cgroups.detect import V2_CONTROLLERS, Home
+from sandboxd.launcher.cgroups.guest_group import GuestGroup
 
 REMOVE_SECONDS = 2.0
 TASKS = "pids.current"
+PEAKS = ("memory.max_usage_in_bytes", "memory.peak")  # writing to one begins a new one
 
 
 # The files in which each controller counts: those of v1, those of v2.
@@ -37,9 +39,9 @@ class CgroupTree:
             _limit_memory(self._parents["memory"], self.homes["memory"].version, memory_total_bytes)
 
     def _enable_below(self) -> None:
-        for controller, parent in self._parents.items():
-            if self.homes[controller].version == 2:  # noqa: PLR2004
-                (parent / "cgroup.subtree_control").write_text(f"+{controller}")
+        for controller in V2_CONTROLLERS:
+            if controller in self.homes and self.homes[controller].version == 2:  # noqa: PLR2004
+                (self._parents[controller] / "cgroup.subtree_control").write_text(f"+{controller}")
 
     @property
     def roots(self) -> list[str]:
@@ -60,17 +62,55 @@ class CgroupTree:
 
 
 class Cgroup:
-    """One box's leaf: the same name in each hierarchy."""
+    """One box's leaf: the same name in each hierarchy, and in v2 the guest's group below it.
+
+    memory.oom.group stays 0: it would take pid 1 too, and with it the session. The guest's score makes it the victim, and
+    when it dies pid 1 kills all that it started. Setting it for the guest alone needs the controller below, so a third group
+    for pid 1 and three times the memory of the kernel's books, for no other end.
+    """
 
     def __init__(self, paths: dict[str, Path], versions: dict[str, int]) -> None:
         self._paths = paths
         self._versions = versions
         self._counters: dict[str, int] = {}
+        self._v2 = next((paths[use] for use, version in versions.items() if version == 2), None)  # noqa: PLR2004
+        self.guest = GuestGroup(paths["freezer"]) if "freezer" in paths else None
+
+    @contextlib.contextmanager
+    def birthplace(self) -> Iterator[int | None]:
+        """Open the directory in which pid 1 is to be born; None without v2."""
+        if self._v2 is None:
+            yield None
+            return
+        fd = os.open(self._v2, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            yield fd
+        finally:
+            os.close(fd)
 
     def add(self, pid: int) -> None:
-        """Move a process into the leaf."""
-        for path in set(self._paths.values()):
-            (path / "cgroup.procs").write_text(str(pid))
+        """Move a process into the v2 leaf, which could not be born there."""
+        if self._v2 is not None:
+            (self._v2 / "cgroup.procs").write_text(str(pid))
+
+    @contextlib.contextmanager
+    def doors(self) -> Iterator[list[int]]:
+        """Open the files through which pid 1 enters its v1 leaves, and last the one of the guest's group, if any."""
+        leaves = {self._paths[use] for use, version in self._versions.items() if version == 1}
+        fds = [os.open(leaf / "tasks", os.O_WRONLY | os.O_CLOEXEC) for leaf in sorted(leaves)]
+        if self.guest is not None:
+            fds.append(self.guest.open_door())
+        try:
+            yield fds
+        finally:
+            for fd in fds:
+                os.close(fd)
+
+    def kill(self) -> None:
+        """Kill pid 1 and everything else in the v2 leaf at once, where the kernel can (5.14)."""
+        if self._v2 is not None:
+            with contextlib.suppress(OSError):
+                (self._v2 / "cgroup.kill").write_text("1")
 
     def limit(self, *, memory_bytes: int, pids: int) -> None:
         """Set the limits. Swap counts as memory."""
@@ -85,15 +125,17 @@ class Cgroup:
         if path is None:
             return None
         if TASKS not in self._counters:
-            self._counters[TASKS] = _open(path / TASKS)
+            self._counters[TASKS] = os.open(path / TASKS, os.O_RDONLY | os.O_CLOEXEC)
         return int(os.pread(self._counters[TASKS], 64, 0))
 
     def counters(self) -> dict[str, int]:
         """Return open descriptors of the files that count, by name; a kernel may lack some. Ours to close."""
-        for controller, path in self._paths.items():
-            for name in _COUNTERS[controller][self._versions[controller] - 1]:
+        for use, names in _COUNTERS.items():
+            if use not in self._paths:
+                continue
+            for name in names[self._versions[use] - 1]:
                 with contextlib.suppress(FileNotFoundError):
-                    self._counters[name] = _open(path / name)
+                    self._counters[name] = _open(self._paths[use], name)
         return self._counters
 
     def remove(self) -> None:
@@ -101,6 +143,10 @@ class Cgroup:
         for fd in self._counters.values():
             os.close(fd)
         self._counters.clear()
+        if self.guest is not None:
+            self.kill()  # a pid 1 that was born while its maker gave up is known by its group alone
+            self.guest.close()
+            _remove(self.guest.path)
         for path in set(self._paths.values()):
             _remove(path)
 
@@ -120,11 +166,13 @@ def _limit_memory(path: Path, version: int, limit_bytes: int) -> None:
         (path / "memory.swap.max").write_text("0")
 
 
-def _open(path: Path) -> int:
-    try:
-        return os.open(path, os.O_RDWR | os.O_CLOEXEC)  # writing to a peak begins a new one
-    except PermissionError:
-        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+def _open(directory: Path, name: str) -> int:
+    if (
+        name in PEAKS
+    ):  # alone: writing to other files (memory.oom_control) would change what holds for the box
+        with contextlib.suppress(PermissionError):
+            return os.open(directory / name, os.O_RDWR | os.O_CLOEXEC)
+    return os.open(directory / name, os.O_RDONLY | os.O_CLOEXEC)
 
 
 def _remove(path: Path) -> None:

@@ -7,12 +7,15 @@ namespaces.
 from __future__ import annotations
 
 import os
+import typing
 from pathlib import Path
 from typing import Any
 
 import jail_boxes
 import pytest
 from jail_boxes import ATTEMPT, CALL, MIB, answer, need, number, run
+
+from sandboxd.policy.schema import ProtectionName
 
 pytestmark = [pytest.mark.userns, pytest.mark.asyncio(loop_scope="module")]
 
@@ -370,3 +373,4 @@ async def test_every_protection_is_reported_with_a_reason_where_it_is_off(box):
     must |= set("no_nested_userns capabilities no_new_privs seccomp rlimits non_dumpable".split())
     assert {name for name, row in rows.items() if row.active} >= must
     assert all(row.detail for row in rows.values() if not row.active)
+    assert set(rows) == set(typing.get_args(ProtectionName)), "a policy can require each of them"

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from sandboxd.launcher.cgroups import detect
-from sandboxd.launcher.cgroups.detect import find_homes
+from sandboxd.launcher.cgroups.detect import find_homes, household
 
 OWN = frozenset({100, 101})
+EVERYTHING = {"memory", "pids", "cpu", "freezer"}
 CONTROLLERS = "cpuset cpu io memory hugetlb pids rdma misc"
 
 
@@ -65,7 +66,7 @@ def test_v2_delegated_by_systemd(host):
     mine = host.v2("/system.slice/sandboxd.service", procs=(100, 101))
     host.member("0::/system.slice/sandboxd.service")
     homes, reasons = host.find()
-    assert versions(homes) == {"memory": 2, "pids": 2, "cpu": 2}
+    assert versions(homes) == {"memory": 2, "pids": 2, "cpu": 2, "freezer": 2}
     assert {home.path for home in homes.values()} == {mine}
     assert reasons == {}
 
@@ -86,17 +87,37 @@ def test_v2_not_delegated_says_how_to_get_it(host):
     host.member("0::/user.slice/session-1.scope")
     homes, reasons = host.find()
     assert homes == {}
-    assert set(reasons) == {"memory", "pids", "cpu"}
-    assert all("Delegate=yes" in reason for reason in reasons.values())
+    assert set(reasons) == EVERYTHING
+    assert all("Delegate=yes" in reason for name, reason in reasons.items() if name != "cpu")
 
 
 def test_v2_shared_with_other_processes_is_not_divided(host):
+    # Controllers could be passed on only if the others were moved away; groups without can stand beside them.
     host.v2("/").joinpath("cgroup.procs").chmod(0o444)
     mine = host.v2("/user.slice/session-1.scope", procs=(100, 4242))
     host.member("0::/user.slice/session-1.scope")
+    homes, reasons = host.find()
+    assert versions(homes) == {"cpu": 2, "freezer": 2}
+    assert set(reasons) == {"memory", "pids"}
+    assert not (mine / detect.LEAF).exists()
+
+
+def test_v2_of_another_kind_holds_no_groups_of_ours(host):
+    host.v2("/").joinpath("cgroup.procs").chmod(0o444)
+    mine = host.v2("/threads", procs=(100,))
+    (mine / "cgroup.type").write_text("threaded\n")
+    host.member("0::/threads")
     homes, _ = host.find()
     assert homes == {}
-    assert not (mine / detect.LEAF).exists()
+
+
+def test_v2_another_launcher_of_the_same_daemon_divides_no_further(host):
+    host.v2("/")
+    mine = host.v2("/app.scope", enabled="memory pids")
+    host.v2(f"/app.scope/{detect.LEAF}", procs=(100, 101))
+    host.member(f"0::/app.scope/{detect.LEAF}")
+    homes, _ = host.find()
+    assert {home.path for home in homes.values()} == {mine}
 
 
 def test_v2_as_root_falls_back_to_the_top(host):
@@ -114,7 +135,7 @@ def test_v2_in_a_container_other_processes_are_left_alone(host):
     (top / "cgroup.type").write_text("domain\n")
     host.member("0::/")
     homes, _ = host.find()
-    assert homes == {}
+    assert versions(homes) == {"cpu": 2, "freezer": 2}
     assert not (top / detect.LEAF).exists()
 
 
@@ -122,10 +143,10 @@ def test_v2_controller_that_is_not_offered_is_absent(host):
     host.v2("/")
     mine = host.v2("/app.scope", procs=(100,))
     for place in (host.mount, mine):
-        (place / "cgroup.controllers").write_text("cpu pids")
+        (place / "cgroup.controllers").write_text("pids")
     host.member("0::/app.scope")
     homes, reasons = host.find()
-    assert set(homes) == {"cpu", "pids"}
+    assert set(homes) == {"cpu", "freezer", "pids"}
     assert "memory" in reasons
 
 
@@ -137,7 +158,7 @@ def test_v1_as_root(host):
     assert versions(homes) == {"memory": 1, "pids": 1, "cpu": 1}
     assert homes["cpu"].path == host.mount / "cpu,cpuacct/user/0"
     assert homes["memory"].path == host.mount / "memory/user/0"
-    assert reasons == {}
+    assert set(reasons) == {"freezer"}, "never the one of v1: what it froze cannot be killed"
 
 
 def test_v1_as_an_ordinary_user(host):
@@ -146,7 +167,7 @@ def test_v1_as_an_ordinary_user(host):
     host.member("5:memory:/", "4:pids:/", "3:cpuacct:/")
     homes, reasons = host.find()
     assert homes == {}
-    assert all("not writable" in reason for reason in reasons.values())
+    assert all("not writable" in reason for name, reason in reasons.items() if name != "freezer")
 
 
 def test_v1_hierarchy_that_is_not_mounted_is_absent(host):
@@ -166,18 +187,36 @@ def test_hybrid_takes_each_controller_from_where_it_is(host):
     host.v1("cpuacct", "/")
     host.member("9:memory:/", "8:pids:/user.slice", "2:cpuacct:/", "0::/user.slice")
     homes, reasons = host.find()
-    assert versions(homes) == {"memory": 1, "cpu": 1}
+    assert versions(homes) == {"memory": 1, "cpu": 2, "freezer": 2}
     assert set(reasons) == {"pids"}
+
+
+def test_v1_counts_cpu_time_where_v2_is_not_writable(host):
+    unified = host.v2("/", root="unified")
+    (unified / "cgroup.controllers").write_text("")
+    (unified / "cgroup.procs").chmod(0o444)
+    host.v1("cpuacct", "/")
+    host.member("2:cpuacct:/", "0::/")
+    homes, reasons = host.find()
+    assert versions(homes) == {"cpu": 1}
+    assert "Delegate=yes" in reasons["freezer"]
 
 
 def test_no_cgroups_at_all(host):
     host.member()
     homes, reasons = host.find()
     assert homes == {}
-    assert set(reasons) == {"memory", "pids", "cpu"}
+    assert set(reasons) == EVERYTHING
 
 
 def test_no_procfs_at_all(tmp_path):
     homes, reasons = find_homes(tmp_path / "none", tmp_path / "nothing")
     assert homes == {}
-    assert set(reasons) == {"memory", "pids", "cpu"}
+    assert set(reasons) == EVERYTHING
+
+
+def test_the_household_is_the_front_and_all_that_it_started(tmp_path):
+    for pid, name, parent in ((7, "front", 1), (8, "a) S 1 (b", 7), (9, "screener", 8), (10, "stranger", 1)):
+        (tmp_path / str(pid)).mkdir()
+        (tmp_path / str(pid) / "stat").write_text(f"{pid} ({name}) S {parent} 7 7 0")
+    assert household(7, tmp_path) == {7, 8, 9}

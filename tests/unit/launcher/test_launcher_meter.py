@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 from pathlib import Path
 
 import pytest
 
 from sandboxd.launcher.cgroups import Cgroup
-from sandboxd.launcher.meter import Meter, Reading
+from sandboxd.launcher.meter import PEAKS, Meter, Reading
 
 V1 = {
     "memory.max_usage_in_bytes": "4096\n",
@@ -59,6 +61,28 @@ def test_what_is_told_is_the_growth_and_the_new_peak(tmp_path: Path) -> None:
         },
     }
     assert used.limits_hit() == []
+
+
+def test_a_peak_of_all_times_is_an_execution_s_own_only_if_it_grew(tmp_path: Path) -> None:
+    # v2 before 6.12: nobody may write to the file, not even root.
+    leaf(tmp_path, 2)
+    fd = os.open(tmp_path / "memory.peak", os.O_RDONLY)
+    meter = Meter({"memory.peak": fd})
+    before = meter.begin()
+    assert (tmp_path / "memory.peak").read_text() == "4096\n"
+    assert meter.read().since(before, 0.5).memory_peak_bytes is None
+    (tmp_path / "memory.peak").write_text("5000\n")
+    assert meter.read().since(before, 0.5).memory_peak_bytes == 5000
+    meter.begin()
+    assert meter.read().memory_peak_bytes is None
+    os.close(fd)
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_whoever_holds_the_counters_can_write_to_the_peak_alone(tmp_path: Path, version: int) -> None:
+    for name, fd in leaf(tmp_path, version).counters().items():
+        writable = fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE != os.O_RDONLY
+        assert writable == (name in PEAKS), name
 
 
 @pytest.mark.parametrize("gone", ["memory.peak", "memory.events", "pids.events"])
