@@ -62,6 +62,7 @@ async def run_fully(box: ProcessBox, code: str, deadline_seconds: float = 10.0) 
     events: list[Output | Display] = []
     async with asyncio.timeout(deadline_seconds + 10):
         result = await box.execute(Job(execution_id(), code, deadline_seconds), events.append)
+    box.rest()  # as `pipeline` does once the result is out
     return Ran(result, events)
 
 

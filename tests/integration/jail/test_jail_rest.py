@@ -84,6 +84,7 @@ async def test_a_guest_that_forges_its_end_stands_still(box):
 
     name = execution_id()
     result = await box.execute(Job(name, LIAR % name, 5.0), lambda _: None)
+    box.rest()
     assert result.text == "forged"
     await asyncio.sleep(0.1)
     (before,) = await sizes(box, "lies")
