@@ -73,17 +73,16 @@ def _call(name: str, *arguments: object) -> int:
     return result
 
 
-def clone_beside(namespaces: int, cgroup: Optional[int] = None) -> int:
-    """Fork a sibling of this process in new namespaces; return 0 in it and its pid here, like `os.fork`.
+def clone(flags: int, cgroup: Optional[int] = None) -> int:
+    """Fork with clone flags; return 0 in the child and its pid here, like `os.fork`.
 
     A raw clone runs no fork hooks: without PyOS_AfterFork_Child the child would keep stale thread ids and the parent's
     random state.
 
     Args:
-        namespaces: CLONE_NEW* flags.
+        flags: CLONE_NEW*, and CLONE_PARENT for a sibling; with a cgroup CLONE_PARENT must be among them.
         cgroup: the directory of the v2 cgroup to be born in. To be moved there later costs milliseconds: see `groups`.
     """
-    flags = namespaces | CLONE_PARENT
     zero = ctypes.c_long(0)
     ctypes.pythonapi.PyOS_BeforeFork()
     if cgroup is None:

@@ -95,6 +95,7 @@ class Supervisor:
         # Now, not at check-out: a waiting box has its guest locked down and ready.
         self._start_guest(guest_fds)
         _close(guest_fds)
+        self._filter_self()
 
     # ---- serving --------------------------------------------------------------------------------------------
 
@@ -140,12 +141,11 @@ class Supervisor:
         mounts.size_scratch(int(limits["disk_bytes"]), int(limits["files"]))
         lockdown.set_policy_rlimits(self.guest, limits, self.inherited_bytes)
         self.order["limits"] = limits  # of every later guest
-        self._lower_self()
+        kernel.capset(KEPT_CAPS, KEPT_CAPS, 0)  # nothing is left to mount
         self._tell({"op": "checked_out"})
 
-    def _lower_self(self) -> None:
-        """Give up what pid 1 needed for mounting. The filter stacks below the own one of guests forked from now on."""
-        kernel.capset(KEPT_CAPS, KEPT_CAPS, 0)
+    def _filter_self(self) -> None:
+        """Give up the calls that pid 1 needed for building. The filter also lies below that of guests forked from now on."""
         kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
         kernel.load_seccomp(self.config["supervisor_filter"])
 

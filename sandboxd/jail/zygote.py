@@ -98,10 +98,10 @@ def _clone(cgroup: Optional[int]) -> Tuple[int, bool]:
     """Return the pid and whether it was born in the cgroup: a container's seccomp filter may refuse clone3."""
     if cgroup is not None:
         try:
-            return kernel.clone_beside(NAMESPACES, cgroup), True
+            return kernel.clone(NAMESPACES | kernel.CLONE_PARENT, cgroup), True
         except OSError:
             pass  # then the launcher moves it; what else is wrong comes up again
-    return kernel.clone_beside(NAMESPACES), False
+    return kernel.clone(NAMESPACES | kernel.CLONE_PARENT), False
 
 
 def _become_box(fds: List[int], config: Dict[str, Any], serve: supervisor.Serve) -> NoReturn:

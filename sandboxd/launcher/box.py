@@ -129,11 +129,14 @@ class Box:
             SandboxdError: JAIL_FAILED.
         """
         self._limits = limits
-        if self._cgroup is not None:
+        assert self._channel is not None
+        checked_out = self._expect("checked_out")
+        self._channel.send({"op": "checkout", "limits": limits})
+        if self._cgroup is not None:  # while pid 1 does its part
             self._cgroup.limit(
                 memory_bytes=int(limits["memory_bytes"]), pids=int(limits["pids"]) + PIDS_OF_OURS
             )
-        await self._step("checked_out", {"op": "checkout", "limits": limits})
+        await self._in_time(checked_out, "checkout")
         if not self._guest_alive:
             raise SandboxdError(Code.JAIL_FAILED, "The waiting guest died at its check-out.")
         self._checked_out = True

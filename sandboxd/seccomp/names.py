@@ -91,10 +91,11 @@ DENIED = (
     *SYSV_IPC, *SECURITY, *SHARED_FILES, *TIMERS,
 )  # fmt: skip
 
-# pid 1 has no use for these after checkout. Its filter also lies under the guest's, which still has to switch ids,
-# restrict itself and load its own filter, so those stay out of this list.
+# pid 1 has no use for these once the root stands. mount(2) alone it needs until check-out, which sizes the file system;
+# after that it has no capability for it. The filter also lies under those of later guests, which still have to switch ids,
+# restrict themselves and load their own, so those calls stay out of this list.
 SUPERVISOR_DENIED = (
-    *MOUNTS,
+    *(name for name in MOUNTS if name != "mount"),
     *NAMESPACES,
     *OTHER_PROCESSES,
     *KERNEL,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from sandboxd_proto.v1 import sandbox_pb2 as pb
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from sandboxd.service.peer import PeerNames
     from sandboxd.sessions import Sessions
 
+_LEAVING_MAX = 4
 _EVENTS_MAX_BYTES = 3 << 20  # of one GetExecution answer; a re-attached stream has no such bound
 
 
@@ -41,7 +43,11 @@ class SandboxService(FileService):
     async def Run(  # type: ignore[override]  # noqa: N802  # writes by the context
         self, request: pb.RunRequest, context: Context
     ) -> None:
-        """Open, execute, close. A client that leaves early leaves an execution that runs to its own end."""
+        """Open, execute, close. A client that leaves early leaves an execution that runs to its own end.
+
+        The call ends with its result, and the sandbox right after it: nobody waits for that, unless many are
+        on their way out, or a caller in a loop would find all places taken by what it has left behind.
+        """
         async with answering(context):
             wish = execute_wish(0, request.execute)
             session = await self._sessions.open(self._peers.uid(context), open_wish(request.open))
@@ -51,10 +57,11 @@ class SandboxService(FileService):
                 self._sessions.execute(session, wish, feed)
                 session.finish(feed)
                 await write_feed(feed, context)
-                await self._sessions.close(session, "its one run ended", "client")
             finally:
                 session.detach(feed)
                 self._sessions.close_after_execution(session, "its one run ended", "client")
+            if session.closing is not None and self._sessions.leaving() > _LEAVING_MAX:
+                await asyncio.shield(session.closing)
 
     async def GetExecution(  # noqa: N802
         self, request: pb.GetExecutionRequest, context: Context

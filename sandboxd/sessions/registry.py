@@ -195,6 +195,10 @@ class Sessions:
                 retry_after_seconds=_DRAIN_RETRY_SECONDS,
             )
 
+    def leaving(self) -> int:
+        """Count the sessions that are being closed."""
+        return sum(session.closing is not None for session in self._open.values())
+
     async def close(self, session: Session, reason: str, actor: str) -> None:
         """End a session and wait until nothing of it is left. Idempotent; goes on without its caller."""
         await asyncio.shield(self.begin_close(session, reason, actor))

@@ -7,7 +7,6 @@ import contextlib
 import os
 import queue
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -100,7 +99,7 @@ class ForkServer:
 def fork_loop() -> None:
     """Be the bare zygote."""
     while sys.stdin.buffer.raw.read(1):  # type: ignore[attr-defined]
-        pid = kernel.clone(NAMESPACES | signal.SIGCHLD)
+        pid = kernel.clone(NAMESPACES)
         if pid == 0:
             os._exit(0)
         os.waitpid(pid, 0)

@@ -62,9 +62,11 @@ def test_every_name_is_a_system_call_of_some_architecture(listed):
 
 def test_pid_1_keeps_no_call_that_only_building_needed():
     assert set(names.SUPERVISOR_DENIED) <= set(names.DENIED)
-    assert {"mount", "umount2", "pivot_root", "unshare", "setns", "ptrace", "bpf"} <= set(
+    assert {"move_mount", "umount2", "pivot_root", "unshare", "setns", "ptrace", "bpf"} <= set(
         names.SUPERVISOR_DENIED
     )
+    # Check-out remounts with it; what takes it from pid 1 then is the lack of a capability (test_jail_inside.py).
+    assert "mount" not in names.SUPERVISOR_DENIED
     # Its filter lies under the guest's, which still has these steps to go.
     assert {"setresuid", "capset", "seccomp", "landlock_restrict_self"}.isdisjoint(names.SUPERVISOR_DENIED)
 

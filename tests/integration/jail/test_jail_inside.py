@@ -15,6 +15,7 @@ import jail_boxes
 import pytest
 from jail_boxes import ATTEMPT, CALL, MIB, answer, need, number, run
 
+from sandboxd.jail import supervisor
 from sandboxd.policy.schema import ProtectionName
 
 pytestmark = [pytest.mark.userns, pytest.mark.asyncio(loop_scope="module")]
@@ -374,3 +375,13 @@ async def test_every_protection_is_reported_with_a_reason_where_it_is_off(box):
     assert {name for name, row in rows.items() if row.active} >= must
     assert all(row.detail for row in rows.values() if not row.active)
     assert set(rows) == set(typing.get_args(ProtectionName)), "a policy can require each of them"
+
+
+async def test_pid_1_of_a_box_in_use_keeps_what_it_needs_to_end_it_and_no_more(box):
+    (inmate,) = jail_boxes.find("inmate")
+    pid1 = next(process.parent for process in jail_boxes.family() if process.pid == inmate)
+    status = dict(line.split(":\t", 1) for line in Path(f"/proc/{pid1}/status").read_text().splitlines())
+    for name in ("CapPrm", "CapEff"):
+        assert int(status[name], 16) == supervisor.KEPT_CAPS, "none to mount, trace or administer with"
+    assert int(status["CapInh"], 16) == int(status["CapAmb"], 16) == 0
+    assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
