@@ -59,6 +59,11 @@ class Sources:
             self._total -= self._sizes.pop(oldest)
             linecache.cache.pop(oldest, None)
 
+    def forget(self, filename: str) -> None:
+        """Drop a cell's source."""
+        self._total -= self._sizes.pop(filename, 0)
+        linecache.cache.pop(filename, None)
+
 
 class Interpreter:
     """The namespace that a session's cells share."""

@@ -39,6 +39,14 @@ def test_names_persist_and_underscore_is_not_set(guest: Guest) -> None:
     assert guest.run("_").error["name"] == "NameError"
 
 
+def test_the_rehearsal_leaves_nothing() -> None:
+    with Guest() as guest:
+        names = "['__builtins__', '__doc__', '__loader__', '__name__', '__package__', '__spec__']"
+        assert guest.value("sorted(globals())") == names
+        cached = "import linecache; [name for name in linecache.cache if 'rehearsal' in name]"
+        assert guest.value(cached) == "[]"
+
+
 def test_main_is_a_real_module(guest: Guest) -> None:
     code = """
 import sys, pickle, dataclasses, typing
