@@ -23,6 +23,9 @@ from ._status import error_from_rpc, has_daemon_code
 if TYPE_CHECKING:
     from sandboxd_proto.v1 import sandbox_pb2 as pb
 
+FULL_SECONDS = 0.01
+"""How often to look for room in a mailbox whose reader is far behind."""
+
 T = TypeVar("T")
 Callback = Callable[[T], object]
 """What a caller passes as on_stdout, on_stderr or on_result."""
@@ -58,7 +61,7 @@ class SessionStream:
 
     def __init__(self, stub: rpc.SandboxServiceStub) -> None:
         self._requests: queue.SimpleQueue[pb.SessionRequest | None] = queue.SimpleQueue()
-        self._events: queue.Queue[pb.SessionEvent | None] = queue.Queue(MAILBOX_EVENTS)
+        self._events: queue.SimpleQueue[pb.SessionEvent | None] = queue.SimpleQueue()
         self._unpacked: deque[pb.SessionEvent] = deque()
         self._broken: StreamBrokenError | None = None
         self._closed = threading.Event()
@@ -114,18 +117,17 @@ class SessionStream:
         finally:
             self._broken = broken
             self._requests.put(None)  # gRPC's own thread waits for the next request until then
-            if not self._events.full():
-                self._events.put_nowait(None)
+            self._events.put(None)
 
     def _put(self, event: pb.SessionEvent) -> bool:
         """Wait for room, as long as somebody may still read."""
-        while not self._closed.is_set():
-            try:
-                self._events.put(event, timeout=0.5)
-            except queue.Full:
-                continue
-            return True
-        return False
+        while (
+            self._events.qsize() >= MAILBOX_EVENTS
+        ):  # rare: a queue that knows its bound costs every event more
+            if self._closed.wait(FULL_SECONDS):
+                return False
+        self._events.put(event)
+        return not self._closed.is_set()
 
 
 class Turn:

@@ -25,6 +25,8 @@ from sandboxd.executors.run import Run
 from sandboxd.launcher import protocol
 from sandboxd.launcher.meter import Meter
 
+REST_SECONDS = 0.002
+"""How long after a result the box runs on: the next snippet of a program that loops comes sooner, and finds it awake."""
 MAX_LISTING_BYTES = 32 << 20  # 10,000 names of 255 bytes, each byte escaped as JSON does at its worst
 
 
@@ -160,6 +162,7 @@ class ProcessBox:
         self._busy = False
         self._run: Run | None = None
         self._ran: Run | None = None  # has answered; its box still runs
+        self._resting: asyncio.TimerHandle | None = None
         self._variables_lost = False
         self._lost_reason = ""
         self._closed = False
@@ -187,6 +190,7 @@ class ProcessBox:
     async def _execute(self, job: Job, sink: Sink) -> Result:
         guest = await asyncio.shield(self._guest)
         self._check_open()
+        self._stay_awake()  # the launcher takes this one's beginning for the last one's end
         run = self._run = Run(
             self._link, self._number, next(self._executions),
             guest=guest, meter=self._meter, limits=self._limits, sink=sink,
@@ -202,9 +206,19 @@ class ProcessBox:
 
     def rest(self) -> None:
         """See `Box.rest`."""
+        if self._ran is not None and self._resting is None:
+            self._resting = asyncio.get_running_loop().call_later(REST_SECONDS, self._rest)
+
+    def _rest(self) -> None:
+        self._stay_awake()
         if self._ran is not None:
             self._ran.rest()
             self._ran = None
+
+    def _stay_awake(self) -> None:
+        if self._resting is not None:
+            self._resting.cancel()
+            self._resting = None
 
     def cancel(self, code: str) -> None:
         """Make the running job end: interrupt, then kill after the grace."""
@@ -260,6 +274,7 @@ class ProcessBox:
             self._callback(reason)
 
     def _drop_guest(self, reason: str) -> None:
+        self._stay_awake()
         while self._counters:
             os.close(self._counters.popitem()[1])
         if self._guest.done():

@@ -7,6 +7,7 @@ letters that codes and names are made of.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 import sys
 from typing import TYPE_CHECKING, Any
@@ -37,9 +38,12 @@ class Intent:
     policy_digest: str
 
 
+_INTENT_NAMES = tuple(field.name for field in dataclasses.fields(Intent))
+
+
 def intent_fields(intent: Intent) -> dict[str, JsonValue]:
     """Turn an intent into fields."""
-    return {field.name: getattr(intent, field.name) for field in dataclasses.fields(Intent)}
+    return {name: getattr(intent, name) for name in _INTENT_NAMES}
 
 
 def intent_of(record: Mapping[str, Any]) -> Intent:
@@ -98,15 +102,17 @@ def result_of(record: Mapping[str, Any]) -> Result:
 
 def facts_of(result: Result) -> Result:
     """Take from a result what the log keeps of it."""
-    return dataclasses.replace(
-        result,
+    return Result(
+        outcome=result.outcome,
         evidence=Evidence(_token(result.evidence.source), _token(result.evidence.code)),
-        text=None,
-        error=None,
+        usage=result.usage,
         limits_hit=tuple(_token(name) for name in result.limits_hit[:_MAX_LIMITS]),
-        final_answer=None,
+        stdout_dropped_bytes=result.stdout_dropped_bytes,
+        stderr_dropped_bytes=result.stderr_dropped_bytes,
+        variables_lost=result.variables_lost,
     )
 
 
+@functools.lru_cache(1024)  # the daemon's own words, nearly all of them
 def _token(text: str) -> str:
     return _NOT_TOKEN.sub("?", text[:_MAX_TOKEN_CHARS])

@@ -280,4 +280,4 @@ def test_pid_1_stays_outside_the_frozen_group(house, sandbox):
     assert soon(lambda: "frozen 1" in (group / "cgroup.events").read_text())
     assert "frozen 0" in (group.parent / "cgroup.events").read_text()
     assert sandbox.run_code("open('/proc/self/cgroup').read()").text.count("sandboxd") == 0
-    assert (group / "cgroup.freeze").read_text().strip() == "1", "at rest again"
+    assert soon(lambda: (group / "cgroup.freeze").read_text().strip() == "1"), "at rest again"
