@@ -10,7 +10,7 @@ Row = tuple[str, bool, str]
 _RANDOMIZE = Path("/proc/sys/kernel/randomize_va_space")
 _PERSONALITY = Path("/proc/self/personality")
 _ADDR_NO_RANDOMIZE = 0x0040000
-_SHARED = "that of all sandboxes of one interpreter, which is replaced after so many; isolate.fresh: true gives its own"
+_SHARED = "shared by all sandboxes of one interpreter, which is replaced after so many; isolate.fresh: true gives its own"
 
 REMEDIES = {
     "own_address_layout": "Set isolate.fresh: true in the policy, or ask for fresh when opening; "

@@ -88,12 +88,13 @@ class Zygote:
         self.ready.add_done_callback(lambda f: f.cancelled() or f.exception())  # a failure may go unasked for
         self._forks: dict[int, asyncio.Future[tuple[int, bool]]] = {}
         self.alive = True
+        config = self._config()  # which may refuse the environment: nothing is started yet
         ours, theirs = wire.pair()
         with theirs:
             self._process = self._spawn(theirs)
         reaper.watch(self._process.pid, self._on_exit)
         self._channel = Channel(ours, self._on_message, self._on_end)
-        self._channel.send(self._config())
+        self._channel.send(config)
 
     def _spawn(self, theirs: socket.socket) -> subprocess.Popen[bytes]:
         command = [self.environment.python, "-I", "-S", "-B", "-X", "utf8", "-c", _BOOT]
