@@ -15,7 +15,7 @@ from sandboxd.launcher.shelf import Shelf
 class Waiting:
     """What a shelf asks of a box."""
 
-    healthy: bool = True
+    waits: bool = True
     stale: bool = False
 
 
@@ -76,7 +76,7 @@ def test_stale_boxes_are_taken_last_and_let_go_when_others_wait():
 
 
 def test_dead_boxes_do_not_count():
-    dead = Waiting(healthy=False)
+    dead = Waiting(waits=False)
     some = shelf(1, dead)
     assert some.lacks
     assert some.surplus() == [dead]
