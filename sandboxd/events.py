@@ -66,6 +66,31 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class PoolStats:
+    """The waiting boxes of one kind and the interpreter they are forked from, counted since the launcher's start.
+
+    `hits` found one waiting, `joined` took the one in the making, `misses` made their own. A fresh kind has no common
+    interpreter, so its last four are 0.
+    """
+
+    environment: str
+    fresh: bool
+    waiting: int
+    target: int
+    hits: int
+    joined: int
+    misses: int
+    builds: int
+    failures: int
+    build_median_seconds: float | None  # of the last ones
+    build_longest_seconds: float | None
+    sandboxes: int  # that were opened from the present interpreter
+    turnovers: int
+    turnover_failures: int
+    deaths: int
+
+
+@dataclass(frozen=True, slots=True)
 class Protection:
     """One control of a tier: whether it is active on this host, and why not."""
 

@@ -145,6 +145,7 @@ def session_info(message: pb.Opened) -> SessionInfo:
         environment=message.environment,
         python_version=message.python_version,
         executor=message.executor,
+        pooled=message.pooled,
     )
 
 

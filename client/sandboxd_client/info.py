@@ -29,6 +29,7 @@ class SandboxOptions(TypedDict, total=False):
     limits: Limits | None
     labels: Mapping[str, str] | None
     lease_seconds: float | None
+    fresh: bool
     open_timeout: float
     request_timeout: float
 
@@ -44,7 +45,10 @@ class Protection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionInfo:
-    """What the daemon said when the session was opened. `display_id` is safe to log."""
+    """What the daemon said when the session was opened. `display_id` is safe to log.
+
+    `pooled` tells whether the sandbox had been waiting, ready made.
+    """
 
     display_id: str
     policy: str
@@ -56,6 +60,7 @@ class SessionInfo:
     environment: str
     python_version: str
     executor: str
+    pooled: bool = False
 
 
 @dataclass(frozen=True, slots=True)

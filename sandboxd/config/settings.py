@@ -149,7 +149,23 @@ class Config:
     idle_seconds: float = _row(
         14_400.0, values.seconds(0.05, 604_800), "how long a session with a stream may do nothing", "14400"
     )
-    pool_size: int = _row(2, values.count(0, 1000), "jails that wait ready for the next session")
+    pool_size: int = _row(
+        2, values.count(0, 1000), "jails of an environment that wait ready for the next session, at least"
+    )
+    pool_max: int = _row(
+        8, values.count(0, 1000), "the same at most, when opens find none waiting (memory permitting)"
+    )
+    pool_fresh: int = _row(
+        1,
+        values.count(0, 100),
+        "fresh processes (`isolate.fresh`) of an environment that may wait, while in demand",
+    )
+    zygote_boxes: int = _row(
+        1000, values.count(1, 10**9), "sandboxes after which the process they are forked from is replaced"
+    )
+    zygote_seconds: float = _row(
+        3600.0, values.seconds(1, 604_800), "the same in seconds, once it has forked any", "3600"
+    )
     screen_workers: int = _row(1, values.count(1, 64), "processes that screen source text")
     drain_seconds: float = _row(
         30.0, values.seconds(0, 3600), "how long running snippets may go on after SIGTERM", "30"

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from sandboxd.events import Display, Limits, Output, Protection, Result
+from sandboxd.events import Display, Limits, Output, PoolStats, Protection, Result
 
 Sink = Callable[[Output | Display], None]
 """Takes what an execution emits, at once and without blocking. It must not raise."""
@@ -24,6 +24,7 @@ class BoxSpec:
     environment: str
     limits: Limits
     require: tuple[str, ...] = ()  # protections without which the open fails
+    fresh: bool = False  # started from exec, with an address layout and a hash seed of its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,8 @@ class Box(Protocol):
 
     protections: tuple[Protection, ...]
     python_version: str
+    pooled: bool
+    """Whether it had been waiting, ready made."""
 
     async def execute(self, job: Job, sink: Sink) -> Result:
         """Run one job to its end; never raises for what the program does. `Result` holds outcome and usage."""
@@ -109,6 +112,13 @@ class Executor(Protocol):
 
         Raises:
             SandboxdError: ENVIRONMENT_NOT_FOUND, ENVIRONMENT_FAILED.
+        """
+
+    async def pools(self) -> tuple[PoolStats, ...]:
+        """Count what waits for sessions.
+
+        Raises:
+            SandboxdError: EXECUTOR_UNAVAILABLE.
         """
 
     async def close(self) -> None:

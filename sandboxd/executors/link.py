@@ -64,7 +64,7 @@ class Link:
 
     async def ask(
         self,
-        message: protocol.Hello | protocol.Open | protocol.File | protocol.Close,
+        message: protocol.Hello | protocol.Open | protocol.File | protocol.Close | protocol.Count,
         kind: type[Reply],
     ) -> tuple[Reply, list[int]]:
         """Send a request and return its reply with the descriptors, which the caller owns.

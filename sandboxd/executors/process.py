@@ -16,7 +16,7 @@ from typing import Any
 
 from sandboxd.environments import load_environment
 from sandboxd.errors import Code, FailureClass, SandboxdError
-from sandboxd.events import Protection, Result
+from sandboxd.events import PoolStats, Protection, Result
 from sandboxd.executors import paths
 from sandboxd.executors.base import BoxSpec, EnvironmentInfo, FileStat, Job, Sink
 from sandboxd.executors.guest import GuestLink
@@ -36,7 +36,11 @@ class ProcessSettings:
 
     Attributes:
         environments_dir: where `sandboxd env create` puts environments.
-        pool_size: waiting boxes an environment.
+        pool_size: waiting boxes an environment, at least.
+        pool_max: at most, when many are asked for.
+        pool_fresh: at most, of those that are started from exec.
+        zygote_boxes: boxes after which an environment's interpreter is replaced.
+        zygote_seconds: seconds after which it is.
         memory_total_bytes: a ceiling for all boxes together, where there is a memory cgroup.
         prepare: environments whose interpreter starts with the daemon.
         ephemeral_dir: removed when the daemon is gone, even by kill -9 (embedded mode).
@@ -44,6 +48,10 @@ class ProcessSettings:
 
     environments_dir: Path
     pool_size: int = 2
+    pool_max: int = 8
+    pool_fresh: int = 1
+    zygote_boxes: int = 1000
+    zygote_seconds: float = 3600.0
     memory_total_bytes: int | None = None
     prepare: tuple[str, ...] = ()
     ephemeral_dir: Path | None = None
@@ -81,6 +89,10 @@ class ProcessExecutor:
             environments_dir=str(settings.environments_dir),
             prepare=list(settings.prepare),
             pool_size=settings.pool_size,
+            pool_max=settings.pool_max,
+            pool_fresh=settings.pool_fresh,
+            zygote_boxes=settings.zygote_boxes,
+            zygote_seconds=settings.zygote_seconds,
             memory_total_bytes=settings.memory_total_bytes,
             ephemeral_dir=str(settings.ephemeral_dir) if settings.ephemeral_dir else None,
         )
@@ -97,7 +109,7 @@ class ProcessExecutor:
         await self._revive()
         limits = dataclasses.asdict(spec.limits)
         request = protocol.Open(
-            self._link.number(), spec.display_id, spec.environment, limits, list(spec.require)
+            self._link.number(), spec.display_id, spec.environment, limits, list(spec.require), spec.fresh
         )
         opened, fds = await self._link.ask(request, protocol.Opened)
         box = ProcessBox(self._link, spec, opened, fds)
@@ -117,6 +129,11 @@ class ProcessExecutor:
         """See `Executor.environment`."""
         found = load_environment(self._settings.environments_dir, name)
         return EnvironmentInfo(found.name, found.version, found.packages)
+
+    async def pools(self) -> tuple[PoolStats, ...]:
+        """See `Executor.pools`."""
+        counted, _ = await self._link.ask(protocol.Count(self._link.number()), protocol.Counted)
+        return tuple(PoolStats(**raw) for raw in counted.pools)
 
     def _on_notice(self, message: protocol.LauncherMessage, fds: list[int]) -> None:
         box = self._boxes.get(getattr(message, "box", 0))

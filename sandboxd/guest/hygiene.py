@@ -4,15 +4,16 @@ All guests of one zygote start as the same memory. Random state that is the same
 predict another's "random" values; handlers, hooks and paths of the zygote would run or be importable in
 model-written code.
 
-Known remainders: the hash seed and address layout cannot change without an exec, and generators that a
-preloaded library made with `numpy.random.default_rng()` at import keep their state (the shipped preloads make
-none).
+Known remainders: the hash seed, the address layout and the stack canary cannot change without an exec, and
+`random.Random` and `numpy.random.RandomState` objects that a preloaded library made for itself at import keep
+their state, since nothing tells one that was seeded on purpose (the shipped preloads make none).
 """
 
 from __future__ import annotations
 
 import atexit
 import builtins
+import contextlib
 import faulthandler
 import gc
 import itertools
@@ -21,7 +22,7 @@ import signal
 import sys
 import threading
 from _signal import getsignal as _get_handler  # type: ignore[import-not-found]  # bare: no enum is built per call
-from typing import TYPE_CHECKING, Tuple
+from typing import TYPE_CHECKING, Any, Tuple
 
 if TYPE_CHECKING:
     from sandboxd.guest.settings import Settings
@@ -29,19 +30,35 @@ if TYPE_CHECKING:
 _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))  # spelt as the path's entry is
 _PACKAGE = "sandboxd"
 _UMASK = 0o022
+_CHOSEN_SEED_BITS = 64  # a seed that somebody wrote down is shorter; numpy draws 128 bits itself
 
 
 class _Seen:
-    """What `note_modules` saw: this package's modules, and how many there were in all."""
+    """What the zygote noted: this package's modules, how many there were in all, and numpy's generators."""
 
     ours: Tuple[str, ...] = ()
     count = 0
+    generators: Tuple[Any, ...] = ()
 
 
 def note_modules() -> None:
     """Note this package's modules, in the zygote: looking at each name in every guest would copy the pages they are on."""
     _Seen.ours = tuple(name for name in sys.modules if _is_ours(name))
     _Seen.count = len(sys.modules)
+
+
+def note_generators() -> None:
+    """Note, in the zygote, what preloaded modules made with `default_rng()`: each guest draws from them anew."""
+    generator = getattr(sys.modules.get("numpy.random"), "Generator", None)
+    if generator is not None:
+        found = [one for one in gc.get_objects() if issubclass(type(one), generator)]
+        _Seen.generators = tuple(one.bit_generator for one in found if _is_drawn(one.bit_generator))
+
+
+def _is_drawn(source: Any) -> bool:
+    """Tell a seed that numpy drew from one that was given: that one is no secret, and wanted again."""
+    entropy = getattr(getattr(source, "seed_seq", None), "entropy", None)
+    return isinstance(entropy, int) and entropy.bit_length() > _CHOSEN_SEED_BITS
 
 
 def cleanse(settings: Settings) -> None:
@@ -93,7 +110,12 @@ def _reseed() -> None:
     if "random" in sys.modules:
         sys.modules["random"].seed()
     if "numpy.random" in sys.modules:
-        sys.modules["numpy.random"].seed(int.from_bytes(os.urandom(4), "little"))
+        sys.modules["numpy.random"].seed(list(memoryview(os.urandom(16)).cast("I")))
+    for source in _Seen.generators:
+        another = type(source)()
+        source.state = another.state
+        with contextlib.suppress(TypeError):  # numpy before 1.25: what it spawns stays predictable
+            source.__setstate__((another.state, another.seed_seq))
     if "tempfile" in sys.modules:
         sys.modules["tempfile"]._name_sequence = None  # type: ignore[attr-defined]  # noqa: SLF001
     if "multiprocessing.process" in sys.modules:

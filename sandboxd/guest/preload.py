@@ -42,6 +42,7 @@ def preload(raw: Mapping[str, Any]) -> None:
     _use_matplotlib()
     _refuse_threads()
     hygiene.note_modules()
+    hygiene.note_generators()
     gc.collect()
     gc.freeze()  # a collection in a guest would otherwise write to, and so copy, every page of these objects
 

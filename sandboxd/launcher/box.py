@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from sandboxd.environments import Environment
 from sandboxd.errors import Code, SandboxdError
 from sandboxd.jail import wire
 from sandboxd.launcher import idmaps, protocol
@@ -78,6 +79,26 @@ class Box:
         """Tell whether a box that was built is still fit for its check-out."""
         return self.healthy and self._guest_alive
 
+    @property
+    def stale(self) -> bool:
+        """Tell whether its zygote was replaced."""
+        return self._zygote.retired
+
+    @property
+    def made_for(self) -> Environment:
+        """Return the environment as it was when the box was forked."""
+        return self._zygote.environment
+
+    @property
+    def fresh(self) -> bool:
+        """Tell whether its address layout and hash seed are no other box's."""
+        return self._zygote.single
+
+    @property
+    def orphaned(self) -> bool:
+        """Tell whether its zygote was at work and then died."""
+        return self._zygote.loaded and not self._zygote.alive and not self._zygote.single
+
     # ---- making ---------------------------------------------------------------------------------------------
 
     async def build(self) -> None:
@@ -140,6 +161,7 @@ class Box:
         if not self._guest_alive:
             raise SandboxdError(Code.JAIL_FAILED, "The waiting guest died at its check-out.")
         self._checked_out = True
+        self._zygote.count_use()
         fds, self._front_fds = self._front_fds, None
         assert fds is not None
         return fds

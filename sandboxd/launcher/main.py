@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import dataclasses
 import itertools
 import os
 import signal
@@ -15,17 +16,15 @@ from typing import Any
 from sandboxd.environments import Environment, load_environment
 from sandboxd.errors import Code, SandboxdError
 from sandboxd.jail import kernel, wire
-from sandboxd.launcher import protections, protocol
+from sandboxd.launcher import protections, protocol, sharing
 from sandboxd.launcher.box import Box
 from sandboxd.launcher.cgroups import household
 from sandboxd.launcher.channel import Channel
 from sandboxd.launcher.host import Host
-from sandboxd.launcher.pool import Pool
+from sandboxd.launcher.pool import Pool, PoolBounds
+from sandboxd.launcher.turnover import Term, Zygotes
 from sandboxd.launcher.undertaker import Undertaker
-from sandboxd.launcher.zygotes import Zygotes
 from sandboxd.seccomp import build_filters
-
-REFILL_SECONDS = 0.005  # the first snippet goes before the next box
 
 
 class Launcher:
@@ -86,6 +85,9 @@ class Launcher:
             self._spawn(message.request, self._open(message))
         elif isinstance(message, protocol.Close):
             self._spawn(message.request, self._close_box(message))
+        elif isinstance(message, protocol.Count):
+            pools = self._pool.stats() if self._pool is not None else []
+            self._notify(protocol.Counted(message.request, [dataclasses.asdict(one) for one in pools]))
         else:
             self._on_box_message(message)
 
@@ -124,8 +126,10 @@ class Launcher:
         own = household(os.getppid()) | {os.getpid(), self._undertaker.pid}
         self._host = Host(hello.instance, hello.memory_total_bytes, own)
         self._undertaker.remember(cgroups=self._host.cgroups.roots, directory=hello.ephemeral_dir)
-        self._zygotes = Zygotes(build_filters(), self._host.reaper)
-        self._pool = Pool(self._host, hello.pool_size, self._make)
+        term = Term(hello.zygote_boxes, hello.zygote_seconds)
+        self._zygotes = Zygotes(build_filters(), self._host.reaper, term, self._on_turn)
+        bounds = PoolBounds(hello.pool_size, hello.pool_max, hello.pool_fresh, hello.memory_total_bytes)
+        self._pool = Pool(self._host, bounds, self._make, self._zygotes.line)
         self._environments_dir = Path(hello.environments_dir)
         for name in dict.fromkeys(["base", *hello.prepare]):
             self._zygotes.get(load_environment(self._environments_dir, name))
@@ -137,20 +141,28 @@ class Launcher:
         """Build one box: a host that cannot carry the jail is found at the start, not at the first request."""
         assert self._pool is not None
         environment = load_environment(self._environments_dir, "base")
-        box, _ = await self._pool.take(environment)
-        await box.close()
-        self._pool.refill(environment)
+        box = self._make(environment, fresh=False)
+        try:
+            await box.build()
+        finally:
+            await box.close()
+        self._pool.stock(environment)
 
-    def _make(self, environment: Environment) -> Box:
+    def _make(self, environment: Environment, fresh: bool) -> Box:
         assert self._zygotes is not None
         assert self._host is not None
-        return Box(next(self._numbers), self._zygotes.get(environment), self._host, self._notify)
+        zygote = self._zygotes.single(environment) if fresh else self._zygotes.get(environment)
+        return Box(next(self._numbers), zygote, self._host, self._notify)
+
+    def _on_turn(self) -> None:
+        if self._pool is not None:
+            self._pool.wake()
 
     async def _open(self, message: protocol.Open) -> None:
         assert self._pool is not None
         assert self._host is not None
         environment = load_environment(self._environments_dir, message.environment)
-        box, pooled = await self._pool.take(environment)
+        box, pooled = await self._pool.take(environment, fresh=message.fresh)
         try:
             fds = await box.check_out(message.limits)
             try:
@@ -159,6 +171,7 @@ class Launcher:
                     box.meter.guest_pid, box.report, box.guest_report,
                     self._host.cgroup_reasons, set(self._host.cgroups.homes),
                 )  # fmt: skip
+                rows += sharing.sharing_rows(fresh=box.fresh)
                 total = message.limits.get("memory_enforce") == "total"
                 protections.check_required(rows, message.require, memory_total=total)
                 self._boxes[box.number] = box
@@ -175,7 +188,7 @@ class Launcher:
             await box.close()
             raise
         finally:
-            asyncio.get_running_loop().call_later(REFILL_SECONDS, self._pool.refill, environment)
+            self._pool.done()
 
     async def _close_box(self, message: protocol.Close) -> None:
         box = self._boxes.pop(message.box, None)

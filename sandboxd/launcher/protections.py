@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from sandboxd.errors import Code, SandboxdError
+from sandboxd.launcher import sharing
 from sandboxd.launcher.cgroups import GUEST_GROUP
 
 Row = tuple[str, bool, str]
 
 _REMEDIES = {
+    **sharing.REMEDIES,
     "landlock": "Needs Linux 5.13 and 'landlock' in the kernel's lsm= list: see /sys/kernel/security/lsm.",
     "cgroup_memory": "Run sandboxd as root or with systemd's Delegate=yes, or use a policy with enforce: per_process.",
     "cgroup_pids": "Run sandboxd as root or as a systemd unit with Delegate=yes.",

@@ -20,7 +20,11 @@ class Hello:
     instance: str  # names the cgroups of this daemon
     environments_dir: str
     prepare: list[str]  # environments whose zygote starts at once
-    pool_size: int
+    pool_size: int  # boxes that wait at least, of each environment that was asked for
+    pool_max: int
+    pool_fresh: int  # at most, of those that are started from exec
+    zygote_boxes: int  # after which a zygote is replaced
+    zygote_seconds: float
     memory_total_bytes: int | None
     ephemeral_dir: str | None  # removed when the daemon is gone, however it went
 
@@ -44,6 +48,7 @@ class Open:
     environment: str
     limits: dict[str, Any]
     require: list[str]
+    fresh: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +184,23 @@ class Closed:
 
 
 @dataclass(frozen=True, slots=True)
+class Count:
+    """Front → launcher: tell the counters of the pools. Answered by `Counted`."""
+
+    op: ClassVar[str] = "count"
+    request: int
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Launcher → front: the fields of `sandboxd.events.PoolStats`, one object a pool."""
+
+    op: ClassVar[str] = "counted"
+    request: int
+    pools: list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
 class Failed:
     """Launcher → front: a request was refused or failed, with a code of `sandboxd.errors.Code`."""
 
@@ -189,16 +211,16 @@ class Failed:
     remedy: str
 
 
-FrontMessage: TypeAlias = Hello | Open | Begin | End | Interrupt | File | Close
+FrontMessage: TypeAlias = Hello | Open | Begin | End | Interrupt | File | Close | Count
 LauncherMessage: TypeAlias = (
-    Ready | Opened | Ending | GuestDied | Respawned | BoxLost | FileDone | Closed | Failed
+    Ready | Opened | Ending | GuestDied | Respawned | BoxLost | FileDone | Closed | Counted | Failed
 )
 
 _TYPES = {
     kind.op: kind
     for kind in (
         Hello, Ready, Open, Opened, Begin, End, Ending, Interrupt, GuestDied, Respawned, BoxLost, File, FileDone,
-        Close, Closed, Failed,
+        Close, Closed, Count, Counted, Failed,
     )
 }  # fmt: skip
 

@@ -1,13 +1,18 @@
-"""Zygotes: one warm interpreter per environment, started on demand, replaced when it dies."""
+"""A zygote as the launcher sees it: an exec'd, warm interpreter of one environment that forks boxes on request.
+
+Its boxes are the launcher's own children (CLONE_PARENT), so it can retire or die while they live. Who is whose successor
+is decided in `sandboxd.launcher.turnover`.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import base64
 import os
+import signal
 import socket
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -48,22 +53,48 @@ _ENVIRONMENT = {
 
 
 class Zygote:
-    """A running zygote. Forks are answered in order."""
+    """A running zygote. Forks are answered in order.
 
-    def __init__(self, environment: Environment, filters: Mapping[str, Filter], reaper: Reaper) -> None:
+    Args:
+        environment: what it imports.
+        filters: the jail's seccomp programs.
+        reaper: waits for it.
+        single: it forks one box and ends, so that nothing else ever has that box's address layout and hash seed.
+        on_use: called when one of its boxes is taken into use.
+        on_death: called when it ends without having been told to.
+    """
+
+    def __init__(
+        self,
+        environment: Environment,
+        filters: Mapping[str, Filter],
+        reaper: Reaper,
+        *,
+        single: bool = False,
+        on_use: Callable[[Zygote], None] = lambda _: None,
+        on_death: Callable[[Zygote], None] = lambda _: None,
+    ) -> None:
         self.environment = environment
+        self.single = single
+        self.used = 0
+        self.retired = False
+        self._wanted = 0  # forks asked for and not answered
+        self._on_use = on_use
+        self._on_death = on_death
+        self._exited = False
         self._filters = filters
         self._loop = asyncio.get_running_loop()
         self.ready: asyncio.Future[str] = self._loop.create_future()
         self.ready.add_done_callback(lambda f: f.cancelled() or f.exception())  # a failure may go unasked for
         self._forks: dict[int, asyncio.Future[tuple[int, bool]]] = {}
         self.alive = True
+        config = self._config()  # which may refuse the environment: nothing is started yet
         ours, theirs = wire.pair()
         with theirs:
             self._process = self._spawn(theirs)
-        reaper.watch(self._process.pid, lambda _: None)  # its channel tells of its end
+        reaper.watch(self._process.pid, self._on_exit)
         self._channel = Channel(ours, self._on_message, self._on_end)
-        self._channel.send(self._config())
+        self._channel.send(config)
 
     def _spawn(self, theirs: socket.socket) -> subprocess.Popen[bytes]:
         command = [self.environment.python, "-I", "-S", "-B", "-X", "utf8", "-c", _BOOT]
@@ -115,7 +146,16 @@ class Zygote:
 
     def _on_end(self, reason: str) -> None:
         self._fail(f"the zygote of environment {self.environment.name!r} ended ({reason})")
-        self._process.kill()
+        self._kill()
+        self._on_death(self)
+
+    def _on_exit(self, status: int) -> None:
+        self._exited = True
+        self._process.returncode = os.waitstatus_to_exitcode(status)  # `Popen` must not wait for it as well
+
+    def _kill(self) -> None:
+        if not self._exited:  # else the pid may be another's by now
+            os.kill(self._process.pid, signal.SIGKILL)  # reaped by `Reaper`, like every child of the launcher
 
     def _fail(self, message: str) -> None:
         self.alive = False
@@ -130,6 +170,11 @@ class Zygote:
                 waiting.set_exception(error)
         self._forks.clear()
 
+    @property
+    def loaded(self) -> bool:
+        """Tell whether it ever was ready to fork."""
+        return self.ready.done() and not self.ready.cancelled() and self.ready.exception() is None
+
     async def fork(self, box: int, supervisor: socket.socket, cgroup: int | None) -> tuple[int, bool]:
         """Fork a box that talks on `supervisor`; return the pid of its pid 1, a child of this process.
 
@@ -139,40 +184,37 @@ class Zygote:
             SandboxdError: ENVIRONMENT_FAILED.
             OSError: the kernel refused the clone.
         """
-        async with asyncio.timeout(WARM_SECONDS):
-            await asyncio.shield(self.ready)
-        waiting: asyncio.Future[tuple[int, bool]] = self._loop.create_future()
-        self._forks[box] = waiting
-        fds = [supervisor.fileno()] if cgroup is None else [supervisor.fileno(), cgroup]
-        self._channel.send({"op": "fork", "box": box}, fds)
-        async with asyncio.timeout(FORK_SECONDS):
-            return await waiting
+        self._wanted += 1
+        try:
+            async with asyncio.timeout(WARM_SECONDS):
+                await asyncio.shield(self.ready)
+            waiting: asyncio.Future[tuple[int, bool]] = self._loop.create_future()
+            self._forks[box] = waiting
+            fds = [supervisor.fileno()] if cgroup is None else [supervisor.fileno(), cgroup]
+            self._channel.send({"op": "fork", "box": box}, fds)
+            async with asyncio.timeout(FORK_SECONDS):
+                return await waiting
+        finally:
+            self._wanted -= 1
+            if self.single or self.retired:
+                self._close_when_unwanted()
+
+    def count_use(self) -> None:
+        """Count a box that is taken into use: until then nobody learns anything from it."""
+        self.used += 1
+        self._on_use(self)
+
+    def retire(self) -> None:
+        """Take no part any more: end once every fork that was asked for is answered. Its boxes live on."""
+        self.retired = True
+        self._close_when_unwanted()
+
+    def _close_when_unwanted(self) -> None:
+        if not self._wanted:
+            self.close()
 
     def close(self) -> None:
-        """End the zygote. Its boxes live on; forks that it owes fail."""
+        """End the zygote. Its boxes live on; forks that it owes fail. Idempotent."""
         self._fail("the launcher stops")
         self._channel.close()
-        self._process.kill()  # reaped by `Reaper`, like every child of the launcher
-
-
-class Zygotes:
-    """The zygotes of this launcher, by environment."""
-
-    def __init__(self, filters: Mapping[str, Filter], reaper: Reaper) -> None:
-        self._filters = filters
-        self._reaper = reaper
-        self._running: dict[str, Zygote] = {}
-
-    def get(self, environment: Environment) -> Zygote:
-        """Return the environment's zygote, starting one if there is none alive."""
-        running = self._running.get(environment.name)
-        if running is None or not running.alive:
-            running = self._running[environment.name] = Zygote(environment, self._filters, self._reaper)
-        return running
-
-    def close(self) -> None:
-        """End all zygotes."""
-        for zygote in self._running.values():
-            if zygote.alive:
-                zygote.close()
-        self._running.clear()
+        self._kill()

@@ -66,6 +66,7 @@ class Policy:
     require: tuple[str, ...]
     screen: ScreenRules
     screened: bool
+    fresh: bool = False
     revision: int = 1
 
     def narrow(self, wanted: Mapping[str, float | int | None]) -> Limits:

@@ -5,7 +5,7 @@ loosens what stands below it, key by key:
 
 - a number or word replaces the parent's;
 - an `allow` list is added to the parent's, and takes the same entries out of the parent's `deny`; a `deny` list likewise;
-- `isolate.require` only grows: no file can drop a protection that its parent demands.
+- `isolate.require` only grows, and `isolate.fresh` stays true: no file can drop what its parent demands.
 
 Composition with other authorities (an organisation's ceiling, a principal's binding, the request) is a meet and happens
 after this; of these only the request exists, in `Policy.narrow`.
@@ -55,6 +55,7 @@ FLOOR: Mapping[str, Any] = {
         "executor": "process",
         "environment": "base",
         "network": "none",
+        "fresh": False,  # a demand like those below: it costs an interpreter's start, so a policy that needs it says so
         # What every sandbox of this tier can have on any host that it starts on at all. Landlock and cgroups depend on
         # the host: a policy that needs them says so.
         "require": [
@@ -95,6 +96,12 @@ def effective(chain: list[Source]) -> dict[str, Any]:
     merged = copy.deepcopy(dict(FLOOR))
     for source in chain:
         written = source.file.model_dump(by_alias=True, exclude_unset=True)
+        if merged["isolate"]["fresh"] and written.get("isolate", {}).get("fresh") is False:
+            raise source.problem(
+                ("isolate", "fresh"),
+                "an ancestor demands fresh processes, and this cannot be taken back",
+                "Remove the line, or extend a policy that does not demand it.",
+            )
         merged = _merge(merged, {key: written[key] for key in FLOOR if key in written})
     merged["screen"]["builtins"].pop("allow", None)  # it only takes names out of `deny`
     return merged
@@ -121,6 +128,7 @@ def build(source: Source, merged: dict[str, Any], elsewhere: tuple[tuple[str, st
         executor=isolate["executor"],
         environment=isolate["environment"],
         require=tuple(isolate["require"]),
+        fresh=isolate["fresh"],
         screen=_rules(merged["screen"], metadata.name, isolate["environment"], elsewhere),
         screened=merged["screen"]["enabled"],
         revision=metadata.revision,

@@ -43,6 +43,8 @@ ProtectionName: TypeAlias = Literal[
     "stopped_between_snippets",
     "frozen_between_snippets",
     "speculation_control",
+    "own_address_layout",
+    "own_hash_seed",
     "cgroup_memory",
     "cgroup_pids",
     "cgroup_cpu",
@@ -159,11 +161,16 @@ class Screen(Section):
 
 
 class Isolate(Section):
-    """Layer 3. `require` names protections without which no sandbox opens; a child only adds to it."""
+    """Layer 3. `require` names protections without which no sandbox opens; a child only adds to it.
+
+    `fresh` starts each sandbox from an exec of its own: its own address layout, hash seed and stack canary, for the price
+    of an interpreter's start. Once demanded it stays.
+    """
 
     executor: Literal["process"] | None = None
     environment: PolicyName | None = None
     network: Literal["none"] | None = None
+    fresh: bool | None = None
     require: list[ProtectionName] = []
 
 

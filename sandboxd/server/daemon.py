@@ -72,6 +72,10 @@ class Daemon:
             ProcessSettings(
                 environments_dir=config.environments_dir,
                 pool_size=config.pool_size,
+                pool_max=config.pool_max,
+                pool_fresh=config.pool_fresh,
+                zygote_boxes=config.zygote_boxes,
+                zygote_seconds=config.zygote_seconds,
                 memory_total_bytes=config.memory_total or None,
                 prepare=("base",),
                 ephemeral_dir=ephemeral,

@@ -147,6 +147,7 @@ class House:
             sessions=self.sessions,
             admission=self._admission,
             pipeline=self._pipeline,
+            isolation=self._isolation,
             log=self._log,
             incarnation=self._state.incarnation,
             peers=peers,

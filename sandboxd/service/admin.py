@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import time
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from sandboxd.doctor import run_checks
 from sandboxd.service.refusals import answering
 
 if TYPE_CHECKING:
+    from sandboxd.isolate import Isolation
     from sandboxd.log import Log
     from sandboxd.pipeline import Pipeline
     from sandboxd.quota import Admission
@@ -38,6 +40,7 @@ class AdminService(AdminServiceServicer):
         sessions: Sessions,
         admission: Admission,
         pipeline: Pipeline,
+        isolation: Isolation,
         log: Log,
         incarnation: str,
         peers: PeerNames,
@@ -45,6 +48,7 @@ class AdminService(AdminServiceServicer):
         self._sessions = sessions
         self._admission = admission
         self._pipeline = pipeline
+        self._isolation = isolation
         self._log = log
         self._incarnation = incarnation
         self._peers = peers
@@ -68,6 +72,7 @@ class AdminService(AdminServiceServicer):
                 max_concurrent=admission.bounds.max_concurrent,
                 max_queue=admission.bounds.max_queue,
                 incarnation=self._incarnation,
+                pools=[pb.PoolStats(**dataclasses.asdict(one)) for one in await self._isolation.pools()],
             )
         raise AssertionError  # `answering` has raised
 

@@ -90,6 +90,7 @@ def opened_message(session: Session) -> pb.Opened:
         environment=facts.policy.environment,
         python_version=session.box.python_version,
         executor=facts.executor,
+        pooled=session.box.pooled,
     )
 
 
@@ -102,6 +103,7 @@ def open_wish(message: pb.Open) -> OpenWish:
         limits={name: getattr(limits, name) for name in names if limits.HasField(name)},  # type: ignore[arg-type]  # names of the message
         labels=dict(message.labels),
         lease_seconds=message.lease_seconds,
+        fresh=message.fresh,
     )
 
 

@@ -47,6 +47,7 @@ class OpenWish:
     limits: Mapping[str, float | int | None] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     lease_seconds: float = 0.0
+    fresh: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +242,7 @@ class Sessions:
         reservation: Reservation,
     ) -> Session:
         token, display_id = self._ids.mint()
-        box = await self._isolation.open(policy, limits, display_id)
+        box = await self._isolation.open(policy, limits, display_id, fresh=wish.fresh)
         facts = Facts(
             token=token,
             display_id=display_id,

@@ -52,6 +52,8 @@ class AsyncSandbox:
         limits: narrower limits than the policy's.
         labels: for the operator's lists; no secrets.
         lease_seconds: how long the session survives a lost connection; None is the daemon's default.
+        fresh: ask for a process started from exec, with an address layout and a hash seed of its own, also
+            where the policy does not demand it. It takes an interpreter's start.
         open_timeout: seconds for starting a private daemon and opening the session.
         request_timeout: seconds for calls that run no code.
     """
@@ -64,6 +66,7 @@ class AsyncSandbox:
         limits: Limits | None = None,
         labels: Mapping[str, str] | None = None,
         lease_seconds: float | None = None,
+        fresh: bool = False,
         open_timeout: float = OPEN_SECONDS,
         request_timeout: float = REQUEST_SECONDS,
     ) -> None:
@@ -72,6 +75,7 @@ class AsyncSandbox:
             limits=_decode.wanted_limits(limits),
             labels=dict(labels or {}),
             lease_seconds=lease_seconds or 0.0,
+            fresh=fresh,
         )
         self._wanted_address = address
         self._open_seconds = open_timeout

@@ -54,6 +54,8 @@ class Sandbox:
         limits: narrower limits than the policy's.
         labels: for the operator's lists; no secrets.
         lease_seconds: how long the session survives a lost connection; None is the daemon's default.
+        fresh: ask for a process started from exec, with an address layout and a hash seed of its own, also
+            where the policy does not demand it. It takes an interpreter's start.
         open_timeout: seconds for starting a private daemon and opening the session.
         request_timeout: seconds for calls that run no code.
     """
@@ -66,6 +68,7 @@ class Sandbox:
         limits: Limits | None = None,
         labels: Mapping[str, str] | None = None,
         lease_seconds: float | None = None,
+        fresh: bool = False,
         open_timeout: float = OPEN_SECONDS,
         request_timeout: float = REQUEST_SECONDS,
     ) -> None:
@@ -74,6 +77,7 @@ class Sandbox:
             limits=_decode.wanted_limits(limits),
             labels=dict(labels or {}),
             lease_seconds=lease_seconds or 0.0,
+            fresh=fresh,
         )
         self._wanted_address = address
         self._open_seconds = open_timeout

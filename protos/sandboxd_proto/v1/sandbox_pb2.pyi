@@ -198,10 +198,15 @@ class Open(google.protobuf.message.Message):
     LIMITS_FIELD_NUMBER: builtins.int
     LABELS_FIELD_NUMBER: builtins.int
     LEASE_SECONDS_FIELD_NUMBER: builtins.int
+    FRESH_FIELD_NUMBER: builtins.int
     policy: builtins.str
     """name; empty is the daemon's default"""
     lease_seconds: builtins.float
     """0: the daemon's default (60 s)"""
+    fresh: builtins.bool
+    """A process started from exec for this session alone, also where the policy does not demand it: its own address
+    layout and hash seed. false leaves it to the policy.
+    """
     @property
     def limits(self) -> Global___Limits:
         """may only narrow the policy"""
@@ -215,9 +220,10 @@ class Open(google.protobuf.message.Message):
         limits: Global___Limits | None = ...,
         labels: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
         lease_seconds: builtins.float = ...,
+        fresh: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["limits", b"limits"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["labels", b"labels", "lease_seconds", b"lease_seconds", "limits", b"limits", "policy", b"policy"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["fresh", b"fresh", "labels", b"labels", "lease_seconds", b"lease_seconds", "limits", b"limits", "policy", b"policy"]) -> None: ...
 
 Global___Open: typing_extensions.TypeAlias = Open
 
@@ -412,6 +418,7 @@ class Opened(google.protobuf.message.Message):
     ENVIRONMENT_FIELD_NUMBER: builtins.int
     PYTHON_VERSION_FIELD_NUMBER: builtins.int
     EXECUTOR_FIELD_NUMBER: builtins.int
+    POOLED_FIELD_NUMBER: builtins.int
     session_id: builtins.str
     """a capability: never logged, never listed"""
     display_id: builtins.str
@@ -423,6 +430,8 @@ class Opened(google.protobuf.message.Message):
     environment: builtins.str
     python_version: builtins.str
     executor: builtins.str
+    pooled: builtins.bool
+    """it had been waiting, ready made"""
     @property
     def limits(self) -> Global___Limits:
         """effective"""
@@ -443,9 +452,10 @@ class Opened(google.protobuf.message.Message):
         environment: builtins.str = ...,
         python_version: builtins.str = ...,
         executor: builtins.str = ...,
+        pooled: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["limits", b"limits"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["display_id", b"display_id", "environment", b"environment", "executor", b"executor", "grace_seconds", b"grace_seconds", "lease_seconds", b"lease_seconds", "limits", b"limits", "policy", b"policy", "policy_digest", b"policy_digest", "protections", b"protections", "python_version", b"python_version", "session_id", b"session_id"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["display_id", b"display_id", "environment", b"environment", "executor", b"executor", "grace_seconds", b"grace_seconds", "lease_seconds", b"lease_seconds", "limits", b"limits", "policy", b"policy", "policy_digest", b"policy_digest", "pooled", b"pooled", "protections", b"protections", "python_version", b"python_version", "session_id", b"session_id"]) -> None: ...
 
 Global___Opened: typing_extensions.TypeAlias = Opened
 
@@ -1383,6 +1393,7 @@ class StatsResponse(google.protobuf.message.Message):
     MAX_CONCURRENT_FIELD_NUMBER: builtins.int
     MAX_QUEUE_FIELD_NUMBER: builtins.int
     INCARNATION_FIELD_NUMBER: builtins.int
+    POOLS_FIELD_NUMBER: builtins.int
     version: builtins.str
     uptime_seconds: builtins.float
     sessions: builtins.int
@@ -1396,6 +1407,8 @@ class StatsResponse(google.protobuf.message.Message):
     incarnation: builtins.str
     @property
     def outcomes(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.int]: ...
+    @property
+    def pools(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___PoolStats]: ...
     def __init__(
         self,
         *,
@@ -1411,10 +1424,85 @@ class StatsResponse(google.protobuf.message.Message):
         max_concurrent: builtins.int = ...,
         max_queue: builtins.int = ...,
         incarnation: builtins.str = ...,
+        pools: collections.abc.Iterable[Global___PoolStats] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["executions_total", b"executions_total", "incarnation", b"incarnation", "log_bytes", b"log_bytes", "max_concurrent", b"max_concurrent", "max_queue", b"max_queue", "max_sessions", b"max_sessions", "outcomes", b"outcomes", "queued", b"queued", "running", b"running", "sessions", b"sessions", "uptime_seconds", b"uptime_seconds", "version", b"version"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["executions_total", b"executions_total", "incarnation", b"incarnation", "log_bytes", b"log_bytes", "max_concurrent", b"max_concurrent", "max_queue", b"max_queue", "max_sessions", b"max_sessions", "outcomes", b"outcomes", "pools", b"pools", "queued", b"queued", "running", b"running", "sessions", b"sessions", "uptime_seconds", b"uptime_seconds", "version", b"version"]) -> None: ...
 
 Global___StatsResponse: typing_extensions.TypeAlias = StatsResponse
+
+@typing.final
+class PoolStats(google.protobuf.message.Message):
+    """The waiting sandboxes of one kind, and the interpreter they are forked from. Counted since the launcher's start."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ENVIRONMENT_FIELD_NUMBER: builtins.int
+    FRESH_FIELD_NUMBER: builtins.int
+    WAITING_FIELD_NUMBER: builtins.int
+    TARGET_FIELD_NUMBER: builtins.int
+    HITS_FIELD_NUMBER: builtins.int
+    JOINED_FIELD_NUMBER: builtins.int
+    MISSES_FIELD_NUMBER: builtins.int
+    BUILDS_FIELD_NUMBER: builtins.int
+    FAILURES_FIELD_NUMBER: builtins.int
+    BUILD_MEDIAN_SECONDS_FIELD_NUMBER: builtins.int
+    BUILD_LONGEST_SECONDS_FIELD_NUMBER: builtins.int
+    SANDBOXES_FIELD_NUMBER: builtins.int
+    TURNOVERS_FIELD_NUMBER: builtins.int
+    TURNOVER_FAILURES_FIELD_NUMBER: builtins.int
+    DEATHS_FIELD_NUMBER: builtins.int
+    environment: builtins.str
+    fresh: builtins.bool
+    """started from exec each; there is no common interpreter"""
+    waiting: builtins.int
+    """ready for the next session"""
+    target: builtins.int
+    """how many are to wait: follows the demand"""
+    hits: builtins.int
+    """opens that found one waiting"""
+    joined: builtins.int
+    """opens that took the one in the making"""
+    misses: builtins.int
+    """opens that had to make their own"""
+    builds: builtins.int
+    """sandboxes made, by the pool or by an open"""
+    failures: builtins.int
+    build_median_seconds: builtins.float
+    """Of the last 128 builds; absent where there was none."""
+    build_longest_seconds: builtins.float
+    sandboxes: builtins.int
+    """opened from the present interpreter"""
+    turnovers: builtins.int
+    turnover_failures: builtins.int
+    deaths: builtins.int
+    """interpreters that died unasked"""
+    def __init__(
+        self,
+        *,
+        environment: builtins.str = ...,
+        fresh: builtins.bool = ...,
+        waiting: builtins.int = ...,
+        target: builtins.int = ...,
+        hits: builtins.int = ...,
+        joined: builtins.int = ...,
+        misses: builtins.int = ...,
+        builds: builtins.int = ...,
+        failures: builtins.int = ...,
+        build_median_seconds: builtins.float | None = ...,
+        build_longest_seconds: builtins.float | None = ...,
+        sandboxes: builtins.int = ...,
+        turnovers: builtins.int = ...,
+        turnover_failures: builtins.int = ...,
+        deaths: builtins.int = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_build_longest_seconds", b"_build_longest_seconds", "_build_median_seconds", b"_build_median_seconds", "build_longest_seconds", b"build_longest_seconds", "build_median_seconds", b"build_median_seconds"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_build_longest_seconds", b"_build_longest_seconds", "_build_median_seconds", b"_build_median_seconds", "build_longest_seconds", b"build_longest_seconds", "build_median_seconds", b"build_median_seconds", "builds", b"builds", "deaths", b"deaths", "environment", b"environment", "failures", b"failures", "fresh", b"fresh", "hits", b"hits", "joined", b"joined", "misses", b"misses", "sandboxes", b"sandboxes", "target", b"target", "turnover_failures", b"turnover_failures", "turnovers", b"turnovers", "waiting", b"waiting"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_build_longest_seconds", b"_build_longest_seconds"]) -> typing.Literal["build_longest_seconds"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_build_median_seconds", b"_build_median_seconds"]) -> typing.Literal["build_median_seconds"] | None: ...
+
+Global___PoolStats: typing_extensions.TypeAlias = PoolStats
 
 @typing.final
 class ListSessionsRequest(google.protobuf.message.Message):

@@ -78,7 +78,9 @@ async def traces(tmp_path, monkeypatch) -> AsyncIterator[Traces]:
 @pytest_asyncio.fixture(loop_scope="module")
 async def fresh(traces) -> AsyncIterator[ProcessExecutor]:
     """An executor of this test alone."""
-    executor = ProcessExecutor(ProcessSettings(environments_dir=Path("/nonexistent"), pool_size=1))
+    executor = ProcessExecutor(
+        ProcessSettings(environments_dir=Path("/nonexistent"), pool_size=1, pool_max=1)
+    )
     traces.instances.append(executor.instance)
     await executor.start()
     yield executor

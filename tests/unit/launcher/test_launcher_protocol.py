@@ -11,9 +11,9 @@ from sandboxd.jail import wire
 from sandboxd.launcher import protocol
 
 MESSAGES = [
-    protocol.Hello(1, "ab12", "/environments", ["base"], 2, None, None),
+    protocol.Hello(1, "ab12", "/environments", ["base"], 2, 8, 1, 1000, 3600.0, None, None),
     protocol.Ready(1, {"cgroup_memory": "not writable"}),
-    protocol.Open(2, "s-aaaa", "base", {"pids": 8}, ["seccomp"]),
+    protocol.Open(2, "s-aaaa", "base", {"pids": 8}, ["seccomp"], True),
     protocol.Opened(2, 7, "3.11.7", [["seccomp", True, ""]], True, 4242, ["scratch", "pids.events"]),
     protocol.Begin(7, 1, 2.5, {"cpu_seconds": 0.5, "oom_kills": 1}),
     protocol.End(7, 1),
@@ -26,6 +26,8 @@ MESSAGES = [
     protocol.FileDone(4, "", {"size": 1}),
     protocol.Close(5, 7),
     protocol.Closed(5),
+    protocol.Count(7),
+    protocol.Counted(7, [{"environment": "base", "hits": 3}]),
     protocol.Failed(6, "JAIL_FAILED", "no", "do this"),
 ]
 

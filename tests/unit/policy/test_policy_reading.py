@@ -55,6 +55,8 @@ def test_reads_a_whole_policy():
         ("limits: {pids: 0}\n", 4, "limits.pids", "greater than or equal", ""),
         ("limits: 5\n", 4, "limits", "mapping", "wall"),
         ("isolate: {executor: docker}\n", 4, "isolate.executor", "allowed values", "process"),
+        ("isolate: {fresh: yes please}\n", 4, "isolate.fresh", "valid boolean", ""),
+        ("isolate: {fresh: 1}\n", 4, "isolate.fresh", "valid boolean", ""),
         ("isolate: {network: full}\n", 4, "isolate.network", "allowed values", "none"),
         (
             "isolate:\n  require:\n    - seccomp\n    - selinux\n",

@@ -165,6 +165,22 @@ def test_no_file_can_drop_a_protection(write):
     assert set(load().get("default").require) | {"landlock"} == set(policy.require)
 
 
+def test_a_demand_for_fresh_processes_stays(write):
+    write("own", "extends: default\nisolate: {fresh: true}\n")
+    policies = load(write("child", "extends: own\nlimits: {wall: 1s}\n"))
+    assert [policies.get(name).fresh for name in ("default", "own", "child")] == [False, True, True]
+    assert yaml.safe_load(policies.get("child").yaml)["isolate"]["fresh"] is True
+    assert policies.get("child").digest != policies.get("own").digest
+    assert load(write("plain", "extends: default\nisolate: {fresh: false}\n")).get("plain").fresh is False
+
+
+def test_a_demand_for_fresh_processes_cannot_be_taken_back(write):
+    write("own", "extends: default\nisolate: {fresh: true}\n")
+    directory = write("weak", "extends: own\nisolate: {fresh: false}\n")
+    error = refused(lambda: load(directory), Code.POLICY_INVALID)
+    assert "weak.yaml:5: isolate.fresh: an ancestor demands fresh processes" in error.message
+
+
 @pytest.mark.parametrize("parents", [{"a": "a"}, {"a": "b", "b": "a"}, {"a": "b", "b": "c", "c": "b"}])
 def test_a_circle_is_refused(write, parents):
     for name, parent in parents.items():
