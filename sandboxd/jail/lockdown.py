@@ -127,8 +127,8 @@ def reset_signals() -> None:
 def lock_down(order: Dict[str, Any], fds: List[int], report: int) -> Dict[str, Any]:
     """Walk the checklist and return what is active. `fds` are stdout, stderr and the control socket.
 
-    A guest that waits in the pool knows no policy yet: `order["limits"]` is None, and pid 1 sets those limits on it from
-    outside, before the first cell can reach it.
+    A guest that waits in the pool knows no policy yet: `order["limits"]` is None, and the launcher sets those limits on it
+    from outside, before the first cell can reach it.
     """
     steps: Dict[str, Any] = {}
     if order["group"] is not None:

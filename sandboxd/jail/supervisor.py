@@ -33,7 +33,6 @@ class Supervisor:
         self.serve = serve
         self.guest = 0
         self.generation = 0
-        self.inherited_bytes = 0  # what the guest had mapped when it was forked
         self.order: Dict[str, Any] = {}
         self.wake_read, self.wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
@@ -120,9 +119,10 @@ class Supervisor:
     def _handle(self, message: wire.Message, fds: List[int]) -> None:
         op = message["op"]
         if op == "checkout":
-            self._checkout(message["limits"])
+            self._checkout(int(message["disk_bytes"]), int(message["files"]))
         elif op == "respawn":
             self._sweep()
+            self.order["limits"] = message["limits"]
             self._start_guest(fds)
         elif op == "sweep":
             self._sweep()
@@ -136,11 +136,9 @@ class Supervisor:
                 os.close(descriptor)
         _close(fds)
 
-    def _checkout(self, limits: Dict[str, Any]) -> None:
-        """Set what the policy decides: on the file system, and on the guest that waits for its first cell."""
-        mounts.size_scratch(int(limits["disk_bytes"]), int(limits["files"]))
-        lockdown.set_policy_rlimits(self.guest, limits, self.inherited_bytes)
-        self.order["limits"] = limits  # of every later guest
+    def _checkout(self, disk_bytes: int, files: int) -> None:
+        """Size the file system, the one thing of a policy that takes this process to set."""
+        mounts.size_scratch(disk_bytes, files)
         kernel.capset(KEPT_CAPS, KEPT_CAPS, 0)  # nothing is left to mount
         self._tell({"op": "checked_out"})
 
@@ -160,10 +158,6 @@ class Supervisor:
         with open(report_read, "rb") as file:
             report = file.read(4096).decode("ascii", "replace")
         pidfd = os.pidfd_open(pid)
-        # Said before anything untrusted ran in it.
-        self.inherited_bytes = int(
-            dict(item.split("=", 1) for item in report.split(",") if "=" in item).get("mapped", 0)
-        )
         message = {"op": "started", "generation": self.generation, "report": report}
         self._tell(message, (pidfd,))
         os.close(pidfd)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import select
 import signal
 import socket
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from typing import Any
 
 from sandboxd.environments import Environment
 from sandboxd.errors import Code, SandboxdError
-from sandboxd.jail import wire
+from sandboxd.jail import lockdown, wire
 from sandboxd.launcher import idmaps, protocol
 from sandboxd.launcher.cgroups import Cgroup
 from sandboxd.launcher.channel import Channel
@@ -60,6 +61,8 @@ class Box:
         self._front_fds: tuple[int, int, int] | None = None  # held for the front until check-out
         self._execution: Execution | None = None
         self._limits: dict[str, Any] = {}
+        self._size: tuple[int, int] | None = None  # bytes and files of the file system, once set
+        self._limited = (0, 0)  # memory and pids of the cgroup
         self._sweep_timer: asyncio.TimerHandle | None = None
         self._closing = False
         self._checked_out = False
@@ -143,28 +146,68 @@ class Box:
         self._rest = self._make_rest()
         self._take_guest(*await self._in_time(started, "mapped"))
 
+    def fits(self, limits: dict[str, Any] | None) -> bool:
+        """Tell whether the box can take these limits: a file system is sized once, often before they are known (None)."""
+        return self._size is None or (limits is not None and self._size == _size(limits))
+
+    @property
+    def sized(self) -> bool:
+        """Tell whether the file system has its size already."""
+        return self._size is not None
+
+    async def size(self, limits: dict[str, Any]) -> None:
+        """Set what pid 1 and the cgroup hold of the limits.
+
+        Raises:
+            SandboxdError: JAIL_FAILED.
+        """
+        assert self._channel is not None
+        self._size = disk_bytes, files = _size(limits)
+        checked_out = self._expect("checked_out")
+        self._channel.send({"op": "checkout", "disk_bytes": disk_bytes, "files": files})
+        self._limit(limits)  # while pid 1 does its part
+        await self._in_time(checked_out, "checkout")
+
+    def _limit(self, limits: dict[str, Any]) -> None:
+        wanted = int(limits["memory_bytes"]), int(limits["pids"]) + PIDS_OF_OURS
+        if self._cgroup is not None and wanted != self._limited:
+            self._limited = wanted
+            self._cgroup.limit(memory_bytes=wanted[0], pids=wanted[1])
+
     async def check_out(self, limits: dict[str, Any]) -> tuple[int, int, int]:
         """Set the limits of box and guest; return the front's control, stdout and stderr descriptors.
 
         Raises:
             SandboxdError: JAIL_FAILED.
         """
+        assert self.fits(limits)
         self._limits = limits
-        assert self._channel is not None
-        checked_out = self._expect("checked_out")
-        self._channel.send({"op": "checkout", "limits": limits})
-        if self._cgroup is not None:  # while pid 1 does its part
-            self._cgroup.limit(
-                memory_bytes=int(limits["memory_bytes"]), pids=int(limits["pids"]) + PIDS_OF_OURS
-            )
-        await self._in_time(checked_out, "checkout")
-        if not self._guest_alive:
-            raise SandboxdError(Code.JAIL_FAILED, "The waiting guest died at its check-out.")
+        if self._size is None:
+            await self.size(limits)
+        self._limit(limits)
+        self._limit_guest(limits)
         self._checked_out = True
         self._zygote.count_use()
         fds, self._front_fds = self._front_fds, None
         assert fds is not None
         return fds
+
+    def _limit_guest(self, limits: dict[str, Any]) -> None:
+        """Set the guest's own limits from outside: who made a user namespace has every capability in it.
+
+        Raises:
+            SandboxdError: JAIL_FAILED.
+        """
+        assert self.meter is not None
+        said = dict(item.split("=", 1) for item in self.guest_report.split(",") if "=" in item)
+        try:
+            lockdown.set_policy_rlimits(self.meter.guest_pid, limits, int(said["mapped"]))
+        except OSError as error:
+            raise SandboxdError(
+                Code.JAIL_FAILED, f"The waiting guest could not be limited ({error})."
+            ) from None
+        if not self._guest_alive or select.select([self._guest_fd], [], [], 0)[0]:
+            raise SandboxdError(Code.JAIL_FAILED, "The waiting guest died at its check-out.")
 
     def _take_guest(self, message: wire.Message, fds: list[int]) -> None:
         """Take over the guest that pid 1 started.
@@ -347,7 +390,9 @@ class Box:
         assert self._rest is not None
         self._rest.forget()
         try:
-            self._take_guest(*await self._step("started", {"op": "respawn"}, _in_order(theirs)))
+            self._take_guest(
+                *await self._step("started", {"op": "respawn", "limits": self._limits}, _in_order(theirs))
+            )
         except SandboxdError:
             self._kill_all()  # reported as BoxLost when it is reaped
         else:
@@ -410,6 +455,10 @@ def _guest_descriptors() -> tuple[tuple[int, int, int], tuple[int, int, int]]:
     control = socket.socketpair()
     stdout, stderr = os.pipe2(os.O_CLOEXEC), os.pipe2(os.O_CLOEXEC)
     return (control[0].detach(), stdout[0], stderr[0]), (control[1].detach(), stdout[1], stderr[1])
+
+
+def _size(limits: dict[str, Any]) -> tuple[int, int]:
+    return int(limits["disk_bytes"]), int(limits["files"])
 
 
 def _in_order(theirs: tuple[int, int, int]) -> tuple[int, int, int]:

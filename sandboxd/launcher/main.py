@@ -162,7 +162,7 @@ class Launcher:
         assert self._pool is not None
         assert self._host is not None
         environment = load_environment(self._environments_dir, message.environment)
-        box, pooled = await self._pool.take(environment, fresh=message.fresh)
+        box, pooled = await self._pool.take(environment, message.limits, fresh=message.fresh)
         try:
             fds = await box.check_out(message.limits)
             try:

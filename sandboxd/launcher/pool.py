@@ -13,6 +13,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sandboxd.environments import Environment
 from sandboxd.errors import SandboxdError
@@ -72,15 +73,17 @@ class Pool:
 
     # ---- opens ----------------------------------------------------------------------------------------------
 
-    async def take(self, environment: Environment, *, fresh: bool = False) -> tuple[Box, bool]:
-        """Return a built box, and whether it had been waiting. Call `done` once it is in use, or failed to be.
+    async def take(
+        self, environment: Environment, limits: dict[str, Any], *, fresh: bool = False
+    ) -> tuple[Box, bool]:
+        """Return a built box that fits, and whether it had been waiting. Call `done` once it is in use, or failed to be.
 
         Raises:
             SandboxdError: see `Box.build`.
         """
         self._running += 1
         try:
-            return await self._take(self._shelf(environment, fresh=fresh))
+            return await self._take(self._shelf(environment, fresh=fresh), limits)
         except BaseException:
             self._checked_out()
             raise
@@ -102,8 +105,9 @@ class Pool:
         shelf.environment = environment
         return shelf
 
-    async def _take(self, shelf: Shelf) -> tuple[Box, bool]:
-        while (box := shelf.pop()) is not None:
+    async def _take(self, shelf: Shelf, limits: dict[str, Any]) -> tuple[Box, bool]:
+        shelf.limits = limits
+        while (box := shelf.pop(limits)) is not None:
             if box.waits and box.made_for == shelf.environment:
                 shelf.hits += 1
                 return box, True
@@ -213,6 +217,18 @@ class Pool:
                 coming.set_result(box)
                 box = None
         if box is not None:
+            await self._shelve(shelf, box)
+
+    async def _shelve(self, shelf: Shelf, box: Box) -> None:
+        try:
+            if (limits := shelf.size_ahead()) is not None:
+                await box.size(limits)
+        except SandboxdError:
+            await box.close()
+        except asyncio.CancelledError:
+            await box.close()
+            raise
+        else:
             shelf.waiting.append(box)
             self._look_later()
 

@@ -6,6 +6,7 @@ import asyncio
 import statistics
 from collections import deque
 from dataclasses import dataclass, field
+from typing import Any
 
 from sandboxd.environments import Environment
 from sandboxd.events import PoolStats
@@ -25,6 +26,7 @@ class Shelf:
         least: how many wait at least, once the kind was asked for.
         most: how many wait at most.
         target: how many are to wait now.
+        limits: those of the last open, for which the next one's box is sized.
         waiting: built boxes, oldest first; those of a retired zygote are stale.
         coming: the box that the pool builds now; None if there is none, or an open took it.
         missed: opens since the last build that found nothing waiting.
@@ -38,6 +40,7 @@ class Shelf:
     least: int
     most: int
     target: int
+    limits: dict[str, Any] | None = None
     waiting: deque[Box] = field(default_factory=deque)
     coming: asyncio.Future[Box | None] | None = None
     making: int = 0
@@ -54,22 +57,32 @@ class Shelf:
     @property
     def lacks(self) -> bool:
         """Tell whether the pool should build one."""
-        current = sum(box.waits and not box.stale for box in self.waiting)
+        current = sum(box.waits and not self._is_past(box) for box in self.waiting)
         return not self.stuck and current + self.making < self.target
 
-    def pop(self) -> Box | None:
-        """Take a box, the stale ones last."""
-        if not self.waiting:
+    def pop(self, limits: dict[str, Any]) -> Box | None:
+        """Take a box for these limits: one that is sized for them if there is one, the stale ones last."""
+        fitting = [box for box in self.waiting if box.fits(limits)]
+        if not fitting:
             return None
-        box = next((box for box in self.waiting if not box.stale), self.waiting[0])
+        box = min(fitting, key=lambda box: (box.stale, not box.sized))
         self.waiting.remove(box)
         self.lowest = min(self.lowest, len(self.waiting))
         return box
 
+    def size_ahead(self) -> dict[str, Any] | None:
+        """Return the limits for which to size the box that was built, None to leave it for any: one such always waits."""
+        unsized = any(not box.sized for box in self.waiting)
+        return self.limits if unsized else None
+
+    def _is_past(self, box: Box) -> bool:
+        """Tell whether a box is of a zygote, or of a size, that is wanted no more."""
+        return box.stale or not box.fits(self.limits)
+
     def surplus(self) -> list[Box]:
         """Take out what need not wait any longer: the dead, more than the target, and the stale once others are there."""
         out = [box for box in self.waiting if not box.waits]
-        living = sorted((box for box in self.waiting if box.waits), key=lambda box: box.stale)
+        living = sorted((box for box in self.waiting if box.waits), key=self._is_past)
         out += living[self.target :]
         self.waiting = deque(box for box in self.waiting if box not in out)
         return out

@@ -17,6 +17,17 @@ class Waiting:
 
     waits: bool = True
     stale: bool = False
+    size: int | None = None
+
+    @property
+    def sized(self) -> bool:
+        return self.size is not None
+
+    def fits(self, limits: dict[str, int] | None) -> bool:
+        return self.size is None or (limits is not None and limits["size"] == self.size)
+
+
+SMALL, LARGE = {"size": 1}, {"size": 2}
 
 
 def shelf(target: int = 2, *boxes: Waiting, least: int = 2, most: int = 8) -> Shelf:
@@ -56,7 +67,7 @@ def test_half_of_what_nobody_took_goes_at_each_look():
 
 def test_what_was_taken_in_between_does_not_shrink_it():
     some = shelf(4, *(Waiting() for _ in range(4)))
-    while some.pop() is not None:
+    while some.pop(SMALL) is not None:
         pass
     some.waiting.extend(Waiting() for _ in range(4))
     some.shrink()
@@ -68,8 +79,8 @@ def test_stale_boxes_are_taken_last_and_let_go_when_others_wait():
     some = shelf(2, old, new)
     assert some.lacks
     assert some.surplus() == []
-    assert some.pop() is new
-    assert some.pop() is old
+    assert some.pop(SMALL) is new
+    assert some.pop(SMALL) is old
     some = shelf(2, old, new, Waiting())
     assert not some.lacks
     assert some.surplus() == [old]
@@ -94,7 +105,7 @@ def test_the_target_stays_within_its_bounds(least, more, demands):
             some.shrink()
             some.surplus()
         elif demand == "take":
-            some.missed += some.pop() is None
+            some.missed += some.pop(SMALL) is None
         elif demand == "build":
             if some.missed:
                 some.grow()
@@ -104,3 +115,30 @@ def test_the_target_stays_within_its_bounds(least, more, demands):
             some.missed += demand
         assert least <= some.target <= least + more
         assert len(some.waiting) <= least + more
+
+
+def test_the_box_that_is_sized_for_the_limits_goes_first_and_any_other_size_never():
+    plain, small, large = Waiting(), Waiting(size=1), Waiting(size=2)
+    some = shelf(3, plain, large, small)
+    assert [some.pop(SMALL), some.pop(SMALL), some.pop(SMALL)] == [small, plain, None]
+    assert list(some.waiting) == [large]
+
+
+def test_one_box_always_waits_for_any_size():
+    some = shelf(2)
+    some.limits = SMALL
+    assert some.size_ahead() is None, "the first one fits all"
+    some.waiting.append(Waiting())
+    assert some.size_ahead() == SMALL
+    some.waiting[0].size = 1
+    assert some.size_ahead() is None
+
+
+def test_a_box_of_a_size_that_nobody_asks_for_any_more_is_replaced():
+    old, plain = Waiting(size=1), Waiting()
+    some = shelf(2, old, plain)
+    some.limits = LARGE
+    assert some.lacks, "the one of the old size does not count"
+    some.waiting.append(Waiting(size=2))
+    assert some.surplus() == [old]
+    assert not some.lacks
