@@ -249,6 +249,28 @@ children
     assert 5 <= int((await run(box, code))[0].text) <= 10
 
 
+async def test_limits_hit_memory_when_the_kernel_takes_a_child_and_not_the_guest(open_box):
+    box = await open_box(memory_bytes=96 * MIB)
+    need(box, "cgroup_memory")
+    code = """
+import os, time
+def hold(mib):
+    held = bytearray(mib << 20)
+    held[::4096] = bytes(len(held[::4096]))
+    return held
+mine = hold(20)
+for _ in range(2):
+    if os.fork() == 0:
+        more = hold(45)
+        time.sleep(20)
+os.waitstatus_to_exitcode(os.wait()[1])
+"""
+    result, _, _ = await run(box, code)
+    assert (result.outcome, result.text) == ("ok", "-9")
+    assert result.limits_hit == ("memory",)
+    assert (await run(box, "1"))[0].limits_hit == ()
+
+
 async def test_limits_hit_disk(box):
     result, _, _ = await run(box, "open('big', 'wb').write(bytes(64 << 20))")
     assert (result.outcome, result.error.name) == ("error", "OSError")
