@@ -39,7 +39,17 @@ def _has_userns() -> bool:
     return subprocess.run([sys.executable, "-I", "-c", _TRY_USERNS], check=False).returncode == 0
 
 
-FACILITIES: dict[str, Callable[[], bool]] = {"userns": _has_userns, "root": lambda: os.geteuid() == 0}
+def _has_v2() -> bool:
+    """Tell whether cgroup v2 has the controllers, and not v1 beside it."""
+    offered = Path("/sys/fs/cgroup/cgroup.controllers")
+    return offered.exists() and {"memory", "pids"} <= set(offered.read_text().split())
+
+
+FACILITIES: dict[str, Callable[[], bool]] = {
+    "userns": _has_userns,
+    "root": lambda: os.geteuid() == 0,
+    "v2": _has_v2,
+}
 _found: dict[str, bool] = {}
 
 

@@ -68,8 +68,8 @@ class Reading:
         return {**known, "sources": {name: text for name, text in self.sources.items() if name in known}}
 
     def limits_hit(self) -> list[str]:
-        """Return the limits that refused something without ending the program."""
-        hits = [("pids", bool(self.pids_refused)), ("disk", self.disk_full)]
+        """Return the limits that refused something; memory's did by killing a process, which need not be the guest."""
+        hits = [("pids", bool(self.pids_refused)), ("disk", self.disk_full), ("memory", bool(self.oom_kills))]
         return [name for name, hit in hits if hit]
 
 

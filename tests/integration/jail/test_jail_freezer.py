@@ -5,12 +5,14 @@ The stopped one is the positive control: what a program must not notice when it 
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import jail_boxes
 import pytest
@@ -26,6 +28,7 @@ NO_SELF_SERVICE = (
     Edit("jail/kernel.py", '"clone3": 435', '"clone3": 9999'),
 )
 PAUSE_SECONDS = 0.3
+_marks = itertools.count()
 
 # A thread, a child, and an orphan in a session of its own, which pid 1 adopts; each counts in a file.
 BUSY = """
@@ -76,34 +79,16 @@ def sandbox(house) -> Iterator[Sandbox]:
 
 
 def inmates(house) -> list[int]:
-    """The inhabitants of the one session; those of waiting boxes come later or sleep on an empty socket."""
+    """Everything that runs in sessions of this daemon, but pid 1."""
     return jail_boxes.find("inmate", house.daemon.process.pid)
 
 
 def guest_of(house, sandbox: Sandbox) -> int:
-    """The interpreter of a session, by what it alone has open."""
-    sandbox.run_code("mark = open('/work/mark', 'w')")
-    (found,) = [pid for pid in inmates(house) if _holds(pid, "/work/mark")]
+    """The interpreter of a session, by a name that it gives itself."""
+    name = f"mark-{next(_marks)}"
+    sandbox.run_code(f"import ctypes; ctypes.CDLL(None).prctl(15, b'{name}')")
+    (found,) = [pid for pid in inmates(house) if Path(f"/proc/{pid}/comm").read_text().strip() == name]
     return found
-
-
-def _holds(pid: int, path: str) -> bool:
-    try:
-        return any(os.readlink(entry) == path for entry in Path(f"/proc/{pid}/fd").iterdir())
-    except OSError:
-        return False
-
-
-def group_of(pid: int) -> Path:
-    line = next(
-        line for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines() if line.startswith("0::")
-    )
-    top = next(
-        p
-        for p in (Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/unified"))
-        if (p / "cgroup.controllers").exists()
-    )
-    return top / line[3:].lstrip("/")
 
 
 def soon(check: Callable[[], bool], seconds: float = 5.0) -> bool:
@@ -115,14 +100,20 @@ def soon(check: Callable[[], bool], seconds: float = 5.0) -> bool:
     return True
 
 
+def settled(read: Callable[[], Any]) -> Any:
+    """Wait for the stop, which comes some time after the result, and return what stands still from then on."""
+    seen = [read()]
+    assert soon(lambda: time.sleep(0.1) is None and (seen.append(read()) or seen[-2] == seen[-1]))
+    return seen[-1]
+
+
 def sizes(sandbox: Sandbox) -> list[int]:
     return [sandbox.files.stat(name).size_bytes for name in NAMES]
 
 
 def test_threads_children_and_orphans_stand_still_and_go_on(sandbox):
     sandbox.run_code(BUSY)
-    time.sleep(0.05)  # for the stop, which nobody waits for
-    before = sizes(sandbox)
+    before = settled(lambda: sizes(sandbox))
     assert min(before) > 0
     time.sleep(PAUSE_SECONDS)
     assert sizes(sandbox) == before
@@ -143,10 +134,10 @@ if os.fork() == 0:
 """)
     time.sleep(0.1)
     if house.frozen:
-        counter = group_of(guest_of(house, sandbox)).parent / "cpu.stat"
-        time.sleep(0.1)
-        used = [int(counter.read_text().split()[1]) for _ in range(2) if not time.sleep(PAUSE_SECONDS)]
-        assert used[0] == used[1]
+        counter = jail_boxes.group_of(guest_of(house, sandbox)).parent / "cpu.stat"
+        used = settled(counter.read_text)
+        time.sleep(PAUSE_SECONDS)
+        assert counter.read_text() == used
     assert sandbox.run_code("6 * 7").text == "42"
 
 
@@ -189,8 +180,7 @@ time = __import__("time")
 time.sleep(0.05)
 """)
     guest = guest_of(house, sandbox)
-    time.sleep(0.05)
-    before = sandbox.files.stat("ticks").size_bytes
+    before = settled(lambda: sandbox.files.stat("ticks").size_bytes)
     assert before > 0
     time.sleep(PAUSE_SECONDS)
     assert sandbox.files.stat("ticks").size_bytes == before
@@ -226,8 +216,7 @@ def test_a_kill_at_rest_takes_effect_at_once_and_the_next_guest_rests_too(house,
     assert execution.variables_lost
     after = sizes(sandbox)
     sandbox.run_code(BUSY)
-    time.sleep(0.05)
-    again = sizes(sandbox)
+    again = settled(lambda: sizes(sandbox))
     assert all(now > then for now, then in zip(again, after, strict=True)), "no leftover, and new ones ran"
     time.sleep(PAUSE_SECONDS)
     assert sizes(sandbox) == again
@@ -254,7 +243,7 @@ def test_a_session_at_rest_closes_at_once_and_leaves_nothing(house):
     sandbox = Sandbox("unscreened", house.daemon.address).open()
     sandbox.run_code("import os, time\nfor _ in range(10):\n  if os.fork() == 0: time.sleep(600)")
     guest = guest_of(house, sandbox)
-    members, box = set(inmates(house)), group_of(guest).parent
+    members, box = set(inmates(house)), jail_boxes.group_of(guest).parent
     began = time.monotonic()
     sandbox.close()
     assert time.monotonic() - began < 2
@@ -267,16 +256,16 @@ def test_a_session_at_rest_closes_at_once_and_leaves_nothing(house):
 def test_pid_1_stays_outside_the_frozen_group(house, sandbox):
     guest = guest_of(house, sandbox)
     if not house.frozen:
-        assert group_of(guest).name != "guest", "else it would be frozen too"
+        assert jail_boxes.group_of(guest).name != "guest", "else it would be frozen too"
         return
     group, pid_1 = (
-        group_of(guest),
+        jail_boxes.group_of(guest),
         next(
             process.parent for process in jail_boxes.family(house.daemon.process.pid) if process.pid == guest
         ),
     )
     assert group.name == "guest"
-    assert group_of(pid_1) == group.parent
+    assert jail_boxes.group_of(pid_1) == group.parent
     assert soon(lambda: "frozen 1" in (group / "cgroup.events").read_text())
     assert "frozen 0" in (group.parent / "cgroup.events").read_text()
     assert sandbox.run_code("open('/proc/self/cgroup').read()").text.count("sandboxd") == 0
