@@ -28,9 +28,8 @@ def show_report(report: Report) -> None:
     """Write the report to stdout."""
     host = report.host
     who = "root" if host.uid == 0 else f"uid {host.uid if host.uid is not None else 'unknown'}"
-    where = f", in a {host.container} container or of its image" if host.container else ""
     output.line(
-        f"sandboxd {host.sandboxd} on {host.system}, Linux {host.kernel} {host.machine}{where}, seen by {who}"
+        f"sandboxd {host.sandboxd} on {host.system}, Linux {host.kernel} {host.machine}, seen by {who}"
     )
     output.line("")
     _show_tier(report)

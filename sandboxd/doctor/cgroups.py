@@ -7,7 +7,7 @@ import os
 
 from sandboxd.doctor import delegation
 from sandboxd.doctor.facts import Facts
-from sandboxd.doctor.hierarchies import V2, Place, find_places
+from sandboxd.doctor.hierarchies import V2, V2_CORE, Place, find_places
 from sandboxd.doctor.model import Check, Evidence, Subject
 from sandboxd.hosts import HostFiles, remedies
 
@@ -75,6 +75,8 @@ def _find_v2(facts: Facts, place: Place, controller: str) -> tuple[str, str]:
     refused = _refusal(facts, place.directory)
     if refused:
         return "", f"v2, but {refused}"
+    if controller in V2_CORE:
+        return f"v2, a group was made in {place.directory}", ""
     if controller not in place.controllers:
         return "", f"v2, but {place.directory} was not given the {controller} controller"
     others = _others(host, place.directory)
@@ -104,12 +106,15 @@ def _others(host: HostFiles, directory: str) -> int:
 
 def check_freeze(facts: Facts) -> Check:
     """Tell whether groups that are made here can be frozen: cgroup.freeze, v2 since Linux 5.2."""
-    remedy = "Boot with cgroup v2: " + remedies.kernel_argument(
-        facts.host, "systemd.unified_cgroup_hierarchy=1"
-    )
-    return _check_file(
-        facts, FREEZE, "cgroup.freeze", remedy, "jails are stopped by SIGSTOP, which a program notices"
-    )
+    why = "jails are stopped by SIGSTOP, which a program notices"
+    proven = facts.active("frozen_between_snippets")
+    if proven is not None and not proven.active:
+        remedy = delegation.remedy(facts, find_places(facts.host), "memory")
+        return FREEZE.degraded(proven.detail or "not used", Evidence.TRIED, why=why, remedy=remedy)
+    if proven is not None:
+        return FREEZE.ok("used by the jail that was built", Evidence.TRIED)
+    switch = remedies.kernel_argument(facts.host, "systemd.unified_cgroup_hierarchy=1")
+    return _check_file(facts, FREEZE, "cgroup.freeze", f"Boot with cgroup v2:\n{switch}", why)
 
 
 def check_kill(facts: Facts) -> Check:

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from sandboxd.hosts import HostFiles
+from sandboxd.launcher.cgroups.detect import V1_NAMES
 
 V2 = 2
-V1_NAMES = {"memory": "memory", "pids": "pids", "cpu": "cpuacct"}  # what is used of each
+V2_CORE = frozenset({"cpu"})  # every v2 group measures CPU time, also without the controller
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +33,10 @@ class Place:
     read_only: bool = False
 
     def offers(self, controller: str) -> bool:
-        """Tell whether the hierarchy has a controller, by its v2 name."""
-        return (controller if self.version == V2 else V1_NAMES[controller]) in self.offered
+        """Tell whether the hierarchy has what is used of a controller, by its v2 name."""
+        if self.version == V2:
+            return controller in self.offered or controller in V2_CORE
+        return V1_NAMES[controller] in self.offered
 
 
 @dataclass(frozen=True, slots=True)

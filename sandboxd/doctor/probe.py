@@ -12,9 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sandboxd.doctor.hierarchies import V1_NAMES, V2, find_places
+from sandboxd.doctor.hierarchies import V2, find_places
 from sandboxd.errors import SandboxdError
 from sandboxd.hosts import HostFiles
+from sandboxd.launcher.cgroups.detect import V1_NAMES
 from sandboxd.seccomp import build_filters
 
 _SCRIPT = str(Path(__file__).with_name("trial.py"))
