@@ -34,7 +34,7 @@ def check_files(facts: Facts) -> Check:
     needed = facts.setup.jails * FILES_PER_SESSION + FILES_BASE
     soft = facts.trial.report.get("nofile_soft", hard)
     if soft == _INFINITE or soft >= needed:
-        return FILES.ok(f"{soft}, {needed} needed", Evidence.READ)
+        return FILES.ok(f"{'no limit' if soft == _INFINITE else soft}, {needed} needed", Evidence.READ)
     return FILES.degraded(
         f"{soft}, {needed} needed",
         Evidence.READ,

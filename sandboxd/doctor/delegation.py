@@ -23,7 +23,7 @@ def remedy(facts: Facts, places: list[Place], controller: str) -> str:
     host = facts.host
     kind = container_kind(host)
     place = next((place for place in places if place.offers(controller)), places[0] if places else None)
-    if kind and (place is None or place.read_only or not host.exists("/run/systemd/system")):
+    if kind and (place is None or place.read_only):
         why = _READ_ONLY.get(kind, f"the {kind} container gives none")
         return f"Run sandboxd on the host as a service ({why}). {remedies.PER_PROCESS}"
     if place is not None and place.version == 1:

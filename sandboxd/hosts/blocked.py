@@ -91,7 +91,10 @@ def is_restricted_by_apparmor(host: HostFiles) -> bool:
 
 
 def is_chroot(host: HostFiles) -> bool:
-    """Tell whether this process was chrooted: its mount table then has no entry for its own root."""
+    """Tell whether this process was chrooted: its mount table then has no entry for its own root.
+
+    A chroot into the top of a mount has one and is not told apart: then the remedy names what it could be.
+    """
     table = host.read("/proc/self/mountinfo")
     return bool(table) and all(line.split(" ")[4:5] != ["/"] for line in (table or "").splitlines())
 

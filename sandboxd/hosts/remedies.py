@@ -23,8 +23,8 @@ CHROOT = (
     "systemd-nspawn, or a container."
 )
 UNKNOWN = (
-    "Look for who refused: sudo dmesg | tail; sudo ausearch -m AVC,SECCOMP -ts recent; "
-    "grep Seccomp /proc/self/status; systemctl show UNIT -p RestrictNamespaces."
+    "A chroot, a security module or a filter. Look for who refused: sudo dmesg | tail; "
+    "sudo ausearch -m AVC,SECCOMP -ts recent; grep Seccomp /proc/self/status; systemctl show UNIT -p RestrictNamespaces."
 )
 PER_PROCESS = "Until then use policies with `memory: {enforce: per_process}`, which need no cgroup."
 _CONTAINERS = {
