@@ -353,6 +353,29 @@ print(json.dumps([resource.getrlimit(resource.RLIMIT_CORE), ended, [n for n in o
     assert (ended, cores) == (-signal.SIGSEGV, [])
 
 
+async def test_the_limit_that_keeps_crash_handlers_away_cannot_be_lowered(box):
+    """A soft limit of 0 would let a piped core_pattern's handler run on what a child of the program left in memory."""
+    high = 1 << 32  # the kernel reads 32 bits of this argument, a filter 64
+    core = resource.RLIMIT_CORE
+    code = f"""{CALL}
+import resource
+new = (ctypes.c_uint64 * 2)(0, 1)
+place = ctypes.addressof(new)
+tries = [call({number("prlimit64")}, 0, which, place, 0, 0, 0) for which in ({core}, {core | high})]
+tries += [call({number("setrlimit")}, which, place, 0, 0, 0, 0) for which in ({core}, {core | high})]
+try:
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+except (OSError, ValueError) as error:
+    tries.append(type(error).__name__)
+resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100))
+print(json.dumps([tries, resource.getrlimit(resource.RLIMIT_CORE), resource.getrlimit(resource.RLIMIT_NOFILE)]))
+"""
+    tries, cores, files = await answer(box, code)
+    assert tries == ["ENOSYS"] * 4 + ["OSError"]
+    assert cores == ([1, 1] if resource.getrlimit(core)[1] else [0, 0])
+    assert files == [100, 100]
+
+
 # ---- network ------------------------------------------------------------------------------------------------------
 
 
