@@ -52,7 +52,7 @@ def _show_tier(report: Report) -> None:
     tier = report.process_tier
     said = tier.why
     if tier.seconds is not None:
-        said = f"a jail was built, asked and taken down in {tier.seconds:.1f} s"
+        said = f"a jail was built and asked what is active, in {tier.seconds:.1f} s"
     _row("process tier", tier.status, tier.evidence, said or "no jail can be built here", indent=0)
 
 
