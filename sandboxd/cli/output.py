@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 
 _STYLES = {
     "ok": "green",
-    "warning": "yellow",
-    "failed": "bold red",
+    "degraded": "yellow",
+    "unknown": "yellow",
+    "missing": "bold red",
     "error": "bold red",
     "denied": "bold red",
 }
@@ -30,10 +31,15 @@ def write(text: str, stream: TextIO | None = None) -> None:
 
 def line(text: str, *, style: str = "") -> None:
     """Write one line to stdout, styled on a terminal."""
-    if style and sys.stdout.isatty():
-        _print_styled([(text, style)])
+    styled([(text, style)])
+
+
+def styled(parts: Sequence[tuple[str, str]]) -> None:
+    """Write one line to stdout whose parts have styles on a terminal; a status may stand for its style."""
+    if any(style for _, style in parts) and sys.stdout.isatty():
+        _print_styled((text, _STYLES.get(style, style)) for text, style in parts)
     else:
-        write(text + "\n")
+        write("".join(text for text, _ in parts) + "\n")
 
 
 def note(text: str) -> None:

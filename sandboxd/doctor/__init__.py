@@ -1,48 +1,36 @@
-"""What this host can enforce, and how to get the rest.
+"""What this host can enforce, what not, why, and how to get the rest.
 
-Files are read below a root that tests replace by trees of other hosts; what only trying can tell (`trial.py`)
-runs in a child of its own and comes in as a `Trial`.
+Three sources, and each answer says which it is from. Files are read below a root that tests replace by trees of other
+hosts. What only trying can tell is tried in a throw-away process (`trial.py`). And one whole jail is built by the real
+launcher and asked what is active in it (`jail.py`). Nothing here raises, and nothing is left behind.
 """
 
-from pathlib import Path
+from sandboxd.doctor.facts import Facts, JailTrial, Setup
+from sandboxd.doctor.jail import try_jail
+from sandboxd.doctor.model import SCHEMA, Check, Evidence, PolicyCheck, ProtectionCheck, Report, Status
+from sandboxd.doctor.probe import Child, Library, Trial, run_trial
+from sandboxd.doctor.report import examine, known_names, make_report, run_checks
+from sandboxd.doctor.setup import read_setup
 
-from sandboxd.doctor.cgroups import check_cgroups
-from sandboxd.doctor.container import check_container
-from sandboxd.doctor.host import Host
-from sandboxd.doctor.kernel import (
-    check_core_pattern,
-    check_kernel,
-    check_landlock,
-    check_libseccomp,
-    check_seccomp,
-    check_swap,
+__all__ = (
+    "SCHEMA",
+    "Check",
+    "Child",
+    "Evidence",
+    "Facts",
+    "JailTrial",
+    "Library",
+    "PolicyCheck",
+    "ProtectionCheck",
+    "Report",
+    "Setup",
+    "Status",
+    "Trial",
+    "examine",
+    "known_names",
+    "make_report",
+    "read_setup",
+    "run_checks",
+    "run_trial",
+    "try_jail",
 )
-from sandboxd.doctor.model import Check, Status
-from sandboxd.doctor.namespaces import check_fresh_proc, check_sysctls, check_user_namespaces, userns_remedy
-from sandboxd.doctor.probe import Trial, run_trial
-
-__all__ = ("Check", "Status", "Trial", "run_checks", "run_trial", "userns_remedy")
-
-
-def run_checks(root: Path = Path("/"), trial: Trial | None = None) -> list[Check]:
-    """Check the host; never raises, a check that cannot be made says so.
-
-    Args:
-        root: where the host's files stand.
-        trial: what trying gave; None tries now, on this kernel.
-    """
-    host = Host(root)
-    tried = trial if trial is not None else run_trial()
-    return [
-        check_kernel(host),
-        check_container(host),
-        check_user_namespaces(host, tried),
-        *check_sysctls(host),
-        check_fresh_proc(host, tried),
-        check_landlock(tried),
-        check_seccomp(host, tried),
-        check_libseccomp(),
-        *check_cgroups(host),
-        check_swap(host),
-        check_core_pattern(host),
-    ]

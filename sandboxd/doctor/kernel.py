@@ -1,99 +1,129 @@
-"""Checks of the kernel and of what stands around it: version, Landlock, seccomp, swap, core dumps."""
+"""Checks of the kernel itself: its version, its calls, seccomp."""
 
 from __future__ import annotations
 
-import ctypes
 import errno
-import importlib
+import os
 import re
-from typing import TYPE_CHECKING
 
-from sandboxd.doctor.model import Check, Status
+from sandboxd.doctor.facts import Facts
+from sandboxd.doctor.model import Check, Evidence, Subject
+from sandboxd.hosts import remedies
 
-if TYPE_CHECKING:
-    from sandboxd.doctor.host import Host
-    from sandboxd.doctor.probe import Trial
+KERNEL = Subject("kernel", "kernel", "all below: each feature has a first version")
+CALLS = Subject("kernel-calls", "kernel", "how the jail is built", required=True)
+FILTER = Subject("seccomp-filter", "kernel", "the guest's allow-list of system calls", required=True)
+LIBRARY = Subject("libseccomp", "kernel", "compiling the allow-list when the daemon starts", required=True)
 
-_MINIMUM_KERNEL = (5, 13)
-_FULL_LANDLOCK_ABI = 5  # truncate (3), network (4), device ioctls (5)
+# First versions: the "VERSIONS" or "HISTORY" sections of each call's manual page; proc(5) for subset=pid; landlock(7).
+FEATURES = (
+    ((5, 3), "pidfd_open"),
+    ((5, 6), "openat2"),
+    ((5, 8), "proc subset=pid"),
+    ((5, 9), "close_range"),
+    ((5, 12), "mount_setattr"),
+    ((5, 13), "Landlock"),
+    ((5, 14), "cgroup.kill"),
+    ((6, 12), "all of Landlock that the jail uses"),
+)
+NEEDED, LANDLOCK = (5, 12), (5, 13)
+_CALLS = ("openat2", "close_range", "mount_setattr", "pidfd_open", "memfd_create")
+_NOT_THERE = frozenset({errno.ENOSYS, errno.EPERM})
+_FIRST_API_LEVEL = 3  # KILL_PROCESS: seccomp_api_get(3); libseccomp 2.4, Linux 4.14
 
 
-def check_kernel(host: Host) -> Check:
-    """Check that the kernel is new enough for Landlock."""
-    release = host.read("/proc/sys/kernel/osrelease") or ""
-    match = re.match(r"(\d+)\.(\d+)", release)
-    if match is None:
-        return Check(
-            "kernel", Status.WARNING, f"unknown release {release!r}", "Linux 5.13 or newer is needed."
+def check_kernel(facts: Facts) -> Check:
+    """Read the version. Distributions backport: what counts is what `kernel-calls` tried."""
+    release = facts.host.read("/proc/sys/kernel/osrelease")
+    match = re.match(r"(\d+)\.(\d+)", release or "")
+    if release is None or match is None:
+        return KERNEL.unknown(
+            facts.host.fault("/proc/sys/kernel/osrelease") or f"release {release!r} is no version"
         )
-    if (int(match[1]), int(match[2])) < _MINIMUM_KERNEL:
-        return Check(
-            "kernel", Status.WARNING, release, "Run Linux 5.13 or newer (Landlock); 6.1 or newer is better."
+    version = (int(match[1]), int(match[2]))
+    lacks = ", ".join(f"{name} ({first[0]}.{first[1]})" for first, name in FEATURES if version < first)
+    if version < LANDLOCK:
+        return KERNEL.degraded(
+            release, Evidence.READ, why=f"by its version it lacks {lacks}", remedy=remedies.KERNEL
         )
-    return Check("kernel", Status.OK, release)
+    return KERNEL.ok(release, Evidence.READ, f"newer kernels add {lacks}" if lacks else "")
 
 
-def check_landlock(trial: Trial) -> Check:
-    """Check the Landlock ABI that the kernel offers to this process."""
-    abi = trial.landlock_abi
-    if abi == 0:
-        remedy = "Add `landlock` to the kernel's `lsm=`; policies that require it are refused until then."
-        return Check("landlock", Status.WARNING, "not available", remedy)
-    if abi < _FULL_LANDLOCK_ABI:
-        remedy = "A newer kernel (6.10) lets Landlock cover truncation, TCP and device ioctls too."
-        return Check("landlock", Status.WARNING, f"ABI {abi}, less than {_FULL_LANDLOCK_ABI}", remedy)
-    return Check("landlock", Status.OK, f"ABI {abi}")
+def check_calls(facts: Facts) -> Check:
+    """Tell whether the kernel knows the newer system calls that the jail is made with, on a machine that we know."""
+    report = facts.trial.report
+    if facts.trial.fault:
+        return CALLS.unknown(facts.trial.fault)
+    absent = {name: report.get(f"call_{name}", -1) for name in _CALLS}
+    absent = {name: number for name, number in absent.items() if number in _NOT_THERE}
+    if not absent:
+        return CALLS.ok(", ".join(_CALLS), Evidence.TRIED)
+    found = ", ".join(f"{name}: {errno.errorcode[number]}" for name, number in absent.items())
+    if errno.EPERM in absent.values():
+        why, remedy = "a seccomp filter that lies on this process refuses it", remedies.FILTER
+    else:
+        why, remedy = "the kernel is too old, or a seccomp filter hides the call", remedies.KERNEL
+    return CALLS.missing(found, Evidence.TRIED, why=why, remedy=remedy)
 
 
-def check_seccomp(host: Host, trial: Trial) -> Check:
-    """Check that a filter can be loaded and that the kernel knows the actions that the jail's filter uses."""
-    if trial.errnos.get("seccomp_filter") != errno.EFAULT:
-        remedy = "Run a kernel with CONFIG_SECCOMP_FILTER; every distribution's own kernel has it."
-        return Check("seccomp", Status.FAILED, "no filter can be loaded", remedy)
-    actions = (host.read("/proc/sys/kernel/seccomp/actions_avail") or "").split()
-    if actions and not {"kill_process", "errno", "allow"} <= set(actions):
-        return Check("seccomp", Status.FAILED, "actions: " + " ".join(actions), "Run Linux 5.13 or newer.")
-    return Check("seccomp", Status.OK, "filters, actions: " + (" ".join(actions) or "unknown"))
-
-
-def check_libseccomp() -> Check:
-    """Check that libseccomp can be loaded: the jail's filter is compiled with it when the daemon starts."""
-    try:
-        binding = importlib.import_module("pyseccomp")  # loads the library
-        version = ".".join(str(part) for part in _version(binding._libseccomp))  # noqa: SLF001
-    except ModuleNotFoundError:
-        return Check(
-            "libseccomp", Status.FAILED, "pyseccomp is not installed", "pip install 'sandboxd[daemon]'"
+def check_filter(facts: Facts) -> Check:
+    """Tell whether a filter can be loaded and the kernel knows the actions that the jail's filter uses."""
+    report = facts.trial.report
+    answer = report.get("seccomp_filter")
+    if answer is None:
+        return FILTER.unknown(facts.trial.fault or "it was not tried")
+    if answer != errno.EFAULT:
+        return FILTER.missing(
+            f"no filter can be loaded ({_name(answer)})",
+            Evidence.TRIED,
+            why="the kernel has no CONFIG_SECCOMP_FILTER, or somebody's filter refuses prctl(2)",
+            remedy="Run a kernel with CONFIG_SECCOMP_FILTER (every distribution's own kernel has it), outside that filter.",
         )
-    except (ImportError, OSError, RuntimeError, AttributeError) as error:
-        remedy = "Debian, Ubuntu: `sudo apt install libseccomp2`; Fedora: `sudo dnf install libseccomp`."
-        return Check("libseccomp", Status.FAILED, f"cannot be loaded: {error}", remedy)
-    return Check("libseccomp", Status.OK, version)
+    lacking = [name for name in ("kill_process", "errno", "allow") if report.get(f"action_{name}", 0) != 0]
+    if lacking:
+        return FILTER.missing(
+            "no action " + ", ".join(lacking),
+            Evidence.TRIED,
+            why="a foreign architecture's call must end the process",
+            remedy=remedies.KERNEL,
+        )
+    count = facts.host.status("Seccomp_filters") or "some"
+    why = (
+        f"{count} of somebody else's lie on this process already: theirs hold too"
+        if facts.host.is_filtered
+        else ""
+    )
+    return FILTER.ok("filters, with every action that the jail uses", Evidence.TRIED, why)
 
 
-class _LibraryVersion(ctypes.Structure):
-    _fields_ = (("major", ctypes.c_uint), ("minor", ctypes.c_uint), ("micro", ctypes.c_uint))
+def check_library(facts: Facts) -> Check:
+    """Tell whether libseccomp can be loaded, and which calls it is too old to name."""
+    library = facts.trial.library
+    if library.fault:
+        remedy = remedies.package(facts.host, debian="libseccomp2", fedora="libseccomp")
+        if library.is_binding_missing:
+            remedy = "pip install 'sandboxd[daemon]'"
+        return LIBRARY.missing(
+            library.fault, Evidence.TRIED, why="the jail's filter cannot be compiled", remedy=remedy
+        )
+    found = f"{'.'.join(map(str, library.version))}, API level {library.api_level}"
+    if library.api_level < _FIRST_API_LEVEL:
+        return LIBRARY.missing(
+            found,
+            Evidence.TRIED,
+            why=f"API level {_FIRST_API_LEVEL} is needed to kill a process instead of one thread",
+            remedy=remedies.package(facts.host, debian="libseccomp2", fedora="libseccomp")
+            + "   # 2.4 or newer",
+        )
+    if library.unknown:
+        names = ", ".join(library.unknown[:6]) + (" …" if len(library.unknown) > 6 else "")  # noqa: PLR2004
+        return LIBRARY.ok(
+            found,
+            Evidence.TRIED,
+            f"cannot name {names} for {facts.trial.machine}: they answer ENOSYS in a jail",
+        )
+    return LIBRARY.ok(found, Evidence.TRIED)
 
 
-def _version(library: ctypes.CDLL) -> tuple[int, int, int]:
-    library.seccomp_version.restype = ctypes.POINTER(_LibraryVersion)
-    found = library.seccomp_version().contents
-    return (found.major, found.minor, found.micro)
-
-
-def check_swap(host: Host) -> Check:
-    """Check for swap: memory limits can be exceeded there, and secrets reach the disk."""
-    rows = (host.read("/proc/swaps") or "").splitlines()[1:]
-    if not rows:
-        return Check("swap", Status.OK, "none")
-    remedy = "Memory limits need the swap controller then; `sudo swapoff -a`, or encrypt it."
-    return Check("swap", Status.WARNING, f"{len(rows)} active", remedy)
-
-
-def check_core_pattern(host: Host) -> Check:
-    """Check where core dumps go: a piped handler runs as root on data that a sandbox controls."""
-    pattern = host.read("/proc/sys/kernel/core_pattern") or ""
-    if pattern.startswith("|"):
-        remedy = "Jails set their core limit to 0; to be surer: `sudo sysctl -w kernel.core_pattern=core`."
-        return Check("core dumps", Status.WARNING, f"piped to {pattern[1:].split(' ')[0]}", remedy)
-    return Check("core dumps", Status.OK, pattern or "none")
+def _name(number: int) -> str:
+    return errno.errorcode.get(number) or os.strerror(max(number, 0))

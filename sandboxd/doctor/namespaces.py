@@ -1,116 +1,125 @@
-"""Checks of user namespaces, which the process tier cannot do without, and the exact way to get them."""
+"""Checks of what the process tier cannot do without: namespaces, a fresh /proc, and ids to map."""
 
 from __future__ import annotations
 
 import errno
 import os
-from pathlib import Path
-from typing import TYPE_CHECKING
 
-from sandboxd.doctor.container import container_kind
-from sandboxd.doctor.host import Host
-from sandboxd.doctor.model import Check, Status
+from sandboxd.doctor.facts import Facts
+from sandboxd.doctor.model import Check, Evidence, Subject
+from sandboxd.hosts import explain, remedies
+from sandboxd.hosts.blocked import LIMITS, USERNS_CLONE
+from sandboxd.launcher import idmaps
 
-if TYPE_CHECKING:
-    from sandboxd.doctor.probe import Trial
-
-_PROFILE = Path(__file__).with_name("sandboxd.apparmor")
-_APPARMOR = "kernel.apparmor_restrict_unprivileged_userns"
-# name, what blocks, the command that lifts it
-_SYSCTLS = (
-    ("kernel.unprivileged_userns_clone", "0", "sudo sysctl -w kernel.unprivileged_userns_clone=1"),
-    ("user.max_user_namespaces", "0", "sudo sysctl -w user.max_user_namespaces=15000"),
-    ("user.max_pid_namespaces", "0", "sudo sysctl -w user.max_pid_namespaces=15000"),
-    ("user.max_mnt_namespaces", "0", "sudo sysctl -w user.max_mnt_namespaces=15000"),
-    ("user.max_net_namespaces", "0", "sudo sysctl -w user.max_net_namespaces=15000"),
-)
-_IN_CONTAINER = {
-    "docker": (
-        "Start this container with `--security-opt seccomp=unconfined --security-opt apparmor=unconfined "
-        "--security-opt systempaths=unconfined`, or run sandboxd on the host."
-    ),
-    "kubernetes": (
-        "Give the pod `hostUsers: false`, and the container `securityContext: {procMount: Unmasked, "
-        "seccompProfile: {type: Unconfined}, appArmorProfile: {type: Unconfined}}`, or run it on the node."
-    ),
-}
+USERNS = Subject("user-namespaces", "namespaces", "the jail: without them there is none", required=True)
+CLONE = Subject("userns-sysctl", "namespaces", "user namespaces of ordinary users (Debian's switch)")
+COUNT = Subject("namespace-limits", "namespaces", "enough namespaces for all jails at once")
+PROC = Subject("fresh-proc", "namespaces", "a /proc that shows the jail's own processes alone", required=True)
+IDS = Subject("ids", "namespaces", "jails that are nobody on the host", required=True)
 
 
-def check_user_namespaces(host: Host, trial: Trial) -> Check:
-    """Check that a user namespace can be made and that mounting works in it, as found by doing so."""
-    name = "user namespaces"
+def check_user_namespaces(facts: Facts) -> Check:
+    """Tell whether the namespaces of a jail can be made and mounting works in them, as found by doing so."""
+    trial = facts.trial
     if trial.fault:
-        return Check(name, Status.FAILED, trial.fault, "Run `sandboxd doctor` on the machine itself.")
+        return USERNS.unknown(trial.fault)
     failure = trial.first_failure()
     if failure is None:
-        return Check(name, Status.OK, "made one and mounted a tmpfs in it")
+        return USERNS.ok("made all six in one call, mounted in them", Evidence.TRIED)
     step, number = failure
-    symbol = errno.errorcode.get(number, "unknown error")
-    return Check(
-        name, Status.FAILED, f"{step}: {symbol} ({os.strerror(max(0, number))})", userns_remedy(host.root)
+    blocked = explain(facts.host, step, number)
+    refused = [name.removeprefix("namespace_") for name in trial.report if name.startswith("namespace_")]
+    refused = [name for name in refused if trial.report[f"namespace_{name}"]]
+    alone = f" Refused when tried alone: {', '.join(refused)}." if refused else ""
+    return USERNS.missing(
+        f"{step}: {errno_name(number)}", Evidence.TRIED, why=blocked.reason + alone, remedy=blocked.remedy
     )
 
 
-def check_sysctls(host: Host) -> list[Check]:
-    """Check the sysctls that switch user namespaces off; one that this kernel does not have is left out."""
-    checks = []
-    for name, blocking, command in _SYSCTLS:
-        value = host.sysctl(name)
-        if value is not None:
-            bad = value == blocking
-            checks.append(
-                Check(name, Status.FAILED if bad else Status.OK, value, _persistent(command) if bad else "")
-            )
-    restricted = host.sysctl(_APPARMOR)
-    if restricted is not None:
-        # Whether this process is exempt from it, only the trial knows: so it warns, and the trial fails.
-        bad = restricted != "0"
-        checks.append(
-            Check(_APPARMOR, Status.WARNING if bad else Status.OK, restricted, _profile() if bad else "")
+def check_userns_sysctl(facts: Facts) -> Check:
+    """Read Debian's switch; a kernel without it allows."""
+    value = facts.host.sysctl(USERNS_CLONE)
+    if value is None:
+        return CLONE.ok("no such switch in this kernel", Evidence.READ)
+    if value != "0":
+        return CLONE.ok(f"{USERNS_CLONE} is {value}", Evidence.READ)
+    if facts.host.is_admin:
+        return CLONE.ok("off, which does not concern root", Evidence.READ)
+    return CLONE.missing(
+        f"{USERNS_CLONE} is 0",
+        Evidence.READ,
+        why="only root may make user namespaces",
+        remedy=remedies.sysctl(USERNS_CLONE, 1),
+    )
+
+
+def check_limits(facts: Facts) -> Check:
+    """Read user.max_*_namespaces: namespaces(7). They count per user, and a jail takes one of each kind."""
+    found = {name: facts.host.number(name) for name in LIMITS}
+    known = {name: value for name, value in found.items() if value is not None}
+    if not known:
+        return COUNT.unknown(facts.host.fault("/proc/sys/user/max_user_namespaces"))
+    name, least = min(known.items(), key=lambda item: item[1])
+    if least == 0:
+        zeros = [name for name, value in known.items() if value == 0]
+        return COUNT.missing(
+            ", ".join(f"{name} is 0" for name in zeros),
+            Evidence.READ,
+            why="no jail can be made",
+            remedy="\n".join(remedies.sysctl(name, remedies.NAMESPACES) for name in zeros),
         )
-    return checks
+    if least < facts.setup.jails:
+        why = f"{facts.setup.jails} jails (max_sessions and pool_size) need as many"
+        remedy = remedies.sysctl(name, remedies.NAMESPACES)
+        return COUNT.degraded(f"{name} is {least}", Evidence.READ, why=why, remedy=remedy)
+    return COUNT.ok(f"{least} or more of each kind", Evidence.READ)
 
 
-def check_fresh_proc(host: Host, trial: Trial) -> Check:
-    """Check that a jail can mount a /proc of its own: refused where the host's is masked."""
-    number = trial.errnos.get("fresh_proc")
+def check_fresh_proc(facts: Facts) -> Check:
+    """Tell whether a jail can mount a /proc of its own: refused where the host's is masked."""
+    number = facts.trial.report.get("fresh_proc")
+    covers = _covers(facts)
     if number is None:
-        return Check(
-            "fresh /proc", Status.FAILED, "not reached: see user namespaces", userns_remedy(host.root)
-        )
+        return PROC.unknown("not reached: see user-namespaces", remedy="")
     if number == 0:
-        return Check("fresh /proc", Status.OK, "mounted with subset=pid")
-    kind = container_kind(host)
-    remedy = _IN_CONTAINER.get(
-        kind,
-        "Unmount what covers parts of /proc; drop ProtectKernelTunables, ProtectKernelLogs, ProtectProc.",
+        return PROC.ok("mounted with subset=pid", Evidence.TRIED)
+    blocked = explain(facts.host, "proc", number)
+    why = f"{blocked.reason} Over it lie: {covers}." if covers else blocked.reason
+    return PROC.missing(errno_name(number), Evidence.TRIED, why=why, remedy=blocked.remedy)
+
+
+def _covers(facts: Facts) -> str:
+    table = (facts.host.read("/proc/self/mountinfo") or "").splitlines()
+    points = [line.split(" ")[4] for line in table if line.count(" ") > 4]  # noqa: PLR2004  # proc_pid_mountinfo(5)
+    covers = sorted(
+        {point for point in points if point.startswith("/proc/") and point != "/proc/sys/fs/binfmt_misc"}
     )
-    return Check("fresh /proc", Status.FAILED, errno.errorcode.get(number, str(number)), remedy)
+    return ", ".join(covers[:5]) + (" …" if len(covers) > 5 else "")  # noqa: PLR2004
 
 
-def userns_remedy(root: Path = Path("/")) -> str:
-    """Say how to get user namespaces on this host: the sysctl, the profile or the container's flag."""
-    host = Host(root)
-    for name, blocking, command in _SYSCTLS:
-        if host.sysctl(name) == blocking:
-            return _persistent(command)
-    kind = container_kind(host)
-    if kind in _IN_CONTAINER:
-        return _IN_CONTAINER[kind]
-    if host.sysctl(_APPARMOR) not in {None, "0"}:
-        return _profile()
-    return "Something denies unshare(2): a seccomp filter, an LSM, or a unit's RestrictNamespaces."
+def check_ids(facts: Facts) -> Check:
+    """Tell whether the ids that jails get can be mapped from here: user_namespaces(7), "ID mappings"."""
+    if facts.uid is None:
+        return IDS.unknown(facts.trial.fault or "it is not known as whom the daemon would run")
+    if facts.uid != 0:
+        return IDS.ok("its own id; no subordinate ids are needed", Evidence.READ)
+    table = facts.host.read("/proc/self/uid_map")
+    if table is None:
+        return IDS.unknown(facts.host.fault("/proc/self/uid_map"))
+    last = idmaps.FIRST_ID + 2 * idmaps.RANGES * idmaps.SLOTS - 1
+    rows = [tuple(map(int, line.split())) for line in table.splitlines() if line.split()]
+    if not any(inside <= idmaps.FIRST_ID and last < inside + count for inside, _, count in rows):
+        why = (
+            f"as root a jail gets two ids from {idmaps.FIRST_ID} on, which this user namespace does not have"
+        )
+        return IDS.missing(
+            f"{len(rows)} mapped ranges", Evidence.READ, why=why, remedy=remedies.ids(facts.host)
+        )
+    return IDS.ok(f"two unused ids a jail, from {idmaps.FIRST_ID} on", Evidence.READ)
 
 
-def _persistent(command: str) -> str:
-    setting = command.rpartition(" ")[2]
-    return f"{command}   # and for the next boot: echo {setting} | sudo tee -a /etc/sysctl.d/60-sandboxd.conf"
-
-
-def _profile() -> str:
+def errno_name(number: int) -> str:
+    """Return an errno as people look it up, with its text."""
     return (
-        f"sudo install -m 0644 {_PROFILE} /etc/apparmor.d/sandboxd\n"
-        "sudo apparmor_parser -r /etc/apparmor.d/sandboxd\n"
-        "then start it as `aa-exec -p sandboxd -- sandboxd serve`, or by AppArmorProfile=sandboxd.\n"
-        "The profile:\n" + _PROFILE.read_text(encoding="utf-8").rstrip()
+        f"{errno.errorcode.get(number, 'no errno')} ({os.strerror(number)})" if number > 0 else "not reached"
     )

@@ -8,10 +8,10 @@ from collections.abc import Coroutine
 from typing import Any
 
 from sandboxd.errors import Code, SandboxdError
+from sandboxd.hosts import why_blocked
 from sandboxd.launcher import idmaps
 from sandboxd.launcher.cgroups import Cgroup, CgroupTree, find_homes
 from sandboxd.launcher.reaper import Reaper
-from sandboxd.launcher.remedy import why_blocked
 
 STOP_SECONDS = 5.0
 

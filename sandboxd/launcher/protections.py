@@ -6,20 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from sandboxd.errors import Code, SandboxdError
-from sandboxd.launcher import sharing
+from sandboxd.hosts import protection_remedy
 from sandboxd.launcher.cgroups import GUEST_GROUP
 
 Row = tuple[str, bool, str]
-
-_REMEDIES = {
-    **sharing.REMEDIES,
-    "landlock": "Needs Linux 5.13 and 'landlock' in the kernel's lsm= list: see /sys/kernel/security/lsm.",
-    "cgroup_memory": "Run sandboxd as root or with systemd's Delegate=yes, or use a policy with enforce: per_process.",
-    "cgroup_pids": "Run sandboxd as root or as a systemd unit with Delegate=yes.",
-    "cgroup_cpu": "Run sandboxd as root or as a systemd unit with Delegate=yes.",
-    "frozen_between_snippets": "Needs a writable cgroup v2 group: run sandboxd as root or with systemd's Delegate=yes.",
-    "no_nested_userns": "/proc/sys must be writable where sandboxd runs (Docker: --security-opt systempaths=unconfined).",
-}
 
 
 def active_protections(
@@ -97,7 +87,7 @@ def check_required(rows: list[Row], require: list[str], *, memory_total: bool) -
     missing = [name for name in wanted if not known[name][0]]
     if missing:
         why = "; ".join(f"{name}: {known[name][1] or 'inactive'}" for name in missing)
-        remedy = " ".join(_REMEDIES.get(name, "See 'sandboxd doctor'.") for name in missing)
+        remedy = " ".join(dict.fromkeys(protection_remedy(name) for name in missing))
         raise SandboxdError(
             Code.PROTECTION_MISSING,
             f"This host cannot enforce what the policy requires: {why}.",

@@ -12,12 +12,6 @@ _PERSONALITY = Path("/proc/self/personality")
 _ADDR_NO_RANDOMIZE = 0x0040000
 _SHARED = "shared by all sandboxes of one interpreter, which is replaced after so many; isolate.fresh: true gives its own"
 
-REMEDIES = {
-    "own_address_layout": "Set isolate.fresh: true in the policy, or ask for fresh when opening; "
-    "kernel.randomize_va_space must be 2.",
-    "own_hash_seed": "Set isolate.fresh: true in the policy, or ask for fresh when opening.",
-}
-
 
 def sharing_rows(*, fresh: bool) -> list[Row]:
     """Return the protections that only a process started from exec has."""

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
 
+from sandboxd.hosts import ProtectionName
 from sandboxd.policy.units import DURATION_PATTERN, SIZE_PATTERN, parse_duration, parse_size
 
 Action: TypeAlias = Literal["deny", "warn", "allow"]
@@ -23,31 +24,6 @@ NodeGroup: TypeAlias = Literal[
     "@async",
     "@except-star",
     "@type-parameters",
-]
-ProtectionName: TypeAlias = Literal[
-    "user_namespace",
-    "mount_namespace",
-    "pid_namespace",
-    "network_namespace",
-    "ipc_namespace",
-    "uts_namespace",
-    "cgroup_namespace",
-    "read_only_root",
-    "no_nested_userns",
-    "capabilities",
-    "no_new_privs",
-    "seccomp",
-    "landlock",
-    "rlimits",
-    "non_dumpable",
-    "stopped_between_snippets",
-    "frozen_between_snippets",
-    "speculation_control",
-    "own_address_layout",
-    "own_hash_seed",
-    "cgroup_memory",
-    "cgroup_pids",
-    "cgroup_cpu",
 ]
 
 _NAME = r"[A-Za-z_][A-Za-z0-9_]*"

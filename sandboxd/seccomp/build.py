@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import functools
 import os
+import resource
 import termios
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ CLONE_NAMESPACES = 0x7E020000
 
 AF_UNIX = 1
 UNKNOWN_CALL = -1
+RLIMITS = 16  # RLIM_NLIMITS
 TERMINAL_IOCTLS = (
     termios.TCGETS, termios.TIOCGWINSZ, termios.TIOCGPGRP,
     termios.FIONREAD, termios.FIONBIO, termios.FIOCLEX, termios.FIONCLEX,
@@ -71,8 +73,16 @@ def _guest(lib: Any) -> Filter:
         rules.add(lib.ALLOW, ["ioctl"], lib.Arg(1, lib.EQ, request))
     for command in FCNTL_COMMANDS:
         rules.add(lib.ALLOW, ["fcntl"], lib.Arg(1, lib.EQ, command))
-    # Its own limits alone: as an ordinary user pid 1 has the guest's id, and must keep its limits.
-    rules.add(lib.ALLOW, ["prlimit64"], lib.Arg(0, lib.EQ, 0))
+    # Its own limits alone: as an ordinary user pid 1 has the guest's id, and must keep its limits. That of core dumps can be
+    # read and not set: 1 is what keeps a piped core_pattern's handler away, and 0, which is less, does not.
+    for limit in range(RLIMITS):
+        if limit != resource.RLIMIT_CORE:
+            rules.add(lib.ALLOW, ["prlimit64"], lib.Arg(0, lib.EQ, 0), lib.Arg(1, lib.EQ, limit))
+            rules.add(lib.ALLOW, ["setrlimit"], lib.Arg(0, lib.EQ, limit))
+    reading = lib.Arg(2, lib.EQ, 0)
+    rules.add(
+        lib.ALLOW, ["prlimit64"], lib.Arg(0, lib.EQ, 0), lib.Arg(1, lib.EQ, resource.RLIMIT_CORE), reading
+    )
     for option in PRCTL_OPTIONS:
         rules.add(lib.ALLOW, ["prctl"], lib.Arg(0, lib.EQ, option))
     return rules.export()

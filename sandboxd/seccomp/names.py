@@ -29,7 +29,7 @@ PROCESSES = """
     kill pause pidfd_open pidfd_send_signal restart_syscall rseq rt_sigaction rt_sigpending rt_sigprocmask
     rt_sigqueueinfo rt_sigreturn rt_sigsuspend rt_sigtimedwait rt_tgsigqueueinfo sched_get_priority_max
     sched_get_priority_min sched_getaffinity sched_getattr sched_getparam sched_getscheduler sched_yield set_robust_list
-    set_tid_address setpgid setrlimit setsid sigaltstack signalfd signalfd4 sysinfo tgkill tkill uname vfork wait4 waitid
+    set_tid_address setpgid setsid sigaltstack signalfd signalfd4 sysinfo tgkill tkill uname vfork wait4 waitid
     fork getrandom
 """.split()
 

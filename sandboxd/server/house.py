@@ -149,6 +149,7 @@ class House:
             pipeline=self._pipeline,
             isolation=self._isolation,
             log=self._log,
+            config=self._config,
             incarnation=self._state.incarnation,
             peers=peers,
         )

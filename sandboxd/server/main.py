@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from sandboxd.config import load, parse_arguments
-from sandboxd.errors import Code, SandboxdError
+from sandboxd.errors import SandboxdError
 from sandboxd.server.announce import Announcer
 from sandboxd.server.daemon import Daemon
 from sandboxd.server.logs import configure_logs
@@ -42,10 +42,6 @@ def main(argv: Sequence[str]) -> int:
         socket_path(config.admin_address)
         return _run(config, invocation, announcer)
     except SandboxdError as error:
-        if error.code is Code.USERNS_BLOCKED:
-            from sandboxd.doctor import userns_remedy  # noqa: PLC0415  # only a start that fails pays for it
-
-            error.remedy = userns_remedy()  # with the whole profile where one is needed
         announcer.failed(error)
         print(_explained(error), file=sys.stderr)  # noqa: T201  # the reason must be readable without a log reader
         return EXIT_CANNOT_START
@@ -76,4 +72,4 @@ def _reason(group: BaseExceptionGroup[BaseException]) -> SandboxdError | None:
 
 
 def _explained(error: SandboxdError) -> str:
-    return f"sandboxd: {error.code}: {error.message}\n  {error.remedy}"
+    return "\n  ".join([f"sandboxd: {error.code}: {error.message}", *error.remedy.splitlines()])

@@ -11,10 +11,11 @@ from sandboxd_proto.v1 import sandbox_pb2 as pb
 from sandboxd_proto.v1.sandbox_pb2_grpc import AdminServiceServicer
 
 from sandboxd import __version__
-from sandboxd.doctor import run_checks
+from sandboxd.doctor import Check, examine
 from sandboxd.service.refusals import answering
 
 if TYPE_CHECKING:
+    from sandboxd.config import Config
     from sandboxd.isolate import Isolation
     from sandboxd.log import Log
     from sandboxd.pipeline import Pipeline
@@ -26,8 +27,9 @@ if TYPE_CHECKING:
 _REASON_MAX = 200
 _STATUS = {
     "ok": pb.CHECK_STATUS_OK,
-    "warning": pb.CHECK_STATUS_WARNING,
-    "failed": pb.CHECK_STATUS_FAILED,
+    "degraded": pb.CHECK_STATUS_DEGRADED,
+    "missing": pb.CHECK_STATUS_MISSING,
+    "unknown": pb.CHECK_STATUS_UNKNOWN,
 }
 
 
@@ -42,6 +44,7 @@ class AdminService(AdminServiceServicer):
         pipeline: Pipeline,
         isolation: Isolation,
         log: Log,
+        config: Config,
         incarnation: str,
         peers: PeerNames,
     ) -> None:
@@ -50,6 +53,7 @@ class AdminService(AdminServiceServicer):
         self._pipeline = pipeline
         self._isolation = isolation
         self._log = log
+        self._config = config
         self._incarnation = incarnation
         self._peers = peers
         self._started = time.monotonic()
@@ -102,19 +106,23 @@ class AdminService(AdminServiceServicer):
         """Tell what this host can enforce, as the daemon sees it."""
         async with answering(context):
             self._peers.uid(context)
-            checks = await asyncio.to_thread(run_checks)
-            return pb.DoctorResponse(
-                checks=[
-                    pb.Check(
-                        name=check.name,
-                        status=_STATUS[check.status],
-                        detail=check.detail,
-                        remedy=check.remedy,
-                    )
-                    for check in checks
-                ]
-            )
+            checks = await asyncio.to_thread(examine, self._config)
+            return pb.DoctorResponse(checks=[_check(check) for check in checks])
         raise AssertionError  # `answering` has raised
+
+
+def _check(check: Check) -> pb.Check:
+    return pb.Check(
+        id=check.id,
+        status=_STATUS[check.status],
+        found=check.found,
+        remedy=check.remedy,
+        why=check.why,
+        protects=check.protects,
+        area=check.area,
+        evidence=check.evidence.value,
+        required=check.required,
+    )
 
 
 def _summary(session: Session) -> pb.SessionSummary:

@@ -82,7 +82,8 @@ def test_it_holds_the_three_packages_and_their_data_and_nothing_else(wheel: Path
     }
     assert {
         "sandboxd/py.typed",
-        "sandboxd/doctor/sandboxd.apparmor",
+        "sandboxd/doctor/report.schema.json",
+        "sandboxd/hosts/sandboxd.apparmor",
         "sandboxd/environments/data-science.txt",
         "sandboxd_client/py.typed",
         "sandboxd_proto/py.typed",

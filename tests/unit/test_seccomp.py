@@ -14,7 +14,7 @@ AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 LD_WORD, JEQ, JGE, RET = 0x20, 0x15, 0x35, 0x06
 OFFSET_NR, OFFSET_ARCH = 0, 4
 KILL_PROCESS = 0x80000000
-CONDITIONAL = {"clone", "clone3", "socketpair", "ioctl", "prctl"}
+CONDITIONAL = {"clone", "clone3", "socketpair", "ioctl", "prctl", "fcntl", "prlimit64", "setrlimit"}
 
 Instruction = tuple[int, int, int, int]
 

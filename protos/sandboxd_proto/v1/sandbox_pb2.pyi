@@ -123,15 +123,17 @@ class _CheckStatusEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._En
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
     CHECK_STATUS_UNSPECIFIED: _CheckStatus.ValueType  # 0
     CHECK_STATUS_OK: _CheckStatus.ValueType  # 1
-    CHECK_STATUS_WARNING: _CheckStatus.ValueType  # 2
-    CHECK_STATUS_FAILED: _CheckStatus.ValueType  # 3
+    CHECK_STATUS_DEGRADED: _CheckStatus.ValueType  # 2
+    CHECK_STATUS_MISSING: _CheckStatus.ValueType  # 3
+    CHECK_STATUS_UNKNOWN: _CheckStatus.ValueType  # 4
 
 class CheckStatus(_CheckStatus, metaclass=_CheckStatusEnumTypeWrapper): ...
 
 CHECK_STATUS_UNSPECIFIED: CheckStatus.ValueType  # 0
 CHECK_STATUS_OK: CheckStatus.ValueType  # 1
-CHECK_STATUS_WARNING: CheckStatus.ValueType  # 2
-CHECK_STATUS_FAILED: CheckStatus.ValueType  # 3
+CHECK_STATUS_DEGRADED: CheckStatus.ValueType  # 2
+CHECK_STATUS_MISSING: CheckStatus.ValueType  # 3
+CHECK_STATUS_UNKNOWN: CheckStatus.ValueType  # 4
 Global___CheckStatus: typing_extensions.TypeAlias = CheckStatus
 
 @typing.final
@@ -1640,25 +1642,48 @@ Global___DoctorResponse: typing_extensions.TypeAlias = DoctorResponse
 
 @typing.final
 class Check(google.protobuf.message.Message):
+    """As in `sandboxd doctor --json`. The daemon itself runs, so no jail is built for this."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
-    NAME_FIELD_NUMBER: builtins.int
+    ID_FIELD_NUMBER: builtins.int
     STATUS_FIELD_NUMBER: builtins.int
-    DETAIL_FIELD_NUMBER: builtins.int
+    FOUND_FIELD_NUMBER: builtins.int
     REMEDY_FIELD_NUMBER: builtins.int
-    name: builtins.str
+    WHY_FIELD_NUMBER: builtins.int
+    PROTECTS_FIELD_NUMBER: builtins.int
+    AREA_FIELD_NUMBER: builtins.int
+    EVIDENCE_FIELD_NUMBER: builtins.int
+    REQUIRED_FIELD_NUMBER: builtins.int
+    id: builtins.str
+    """stable"""
     status: Global___CheckStatus.ValueType
-    detail: builtins.str
+    found: builtins.str
     remedy: builtins.str
+    """commands to paste"""
+    why: builtins.str
+    """the reason, or what follows"""
+    protects: builtins.str
+    """what it is good for"""
+    area: builtins.str
+    evidence: builtins.str
+    """tried, read, inferred, none"""
+    required: builtins.bool
+    """the process tier cannot run without it"""
     def __init__(
         self,
         *,
-        name: builtins.str = ...,
+        id: builtins.str = ...,
         status: Global___CheckStatus.ValueType = ...,
-        detail: builtins.str = ...,
+        found: builtins.str = ...,
         remedy: builtins.str = ...,
+        why: builtins.str = ...,
+        protects: builtins.str = ...,
+        area: builtins.str = ...,
+        evidence: builtins.str = ...,
+        required: builtins.bool = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["detail", b"detail", "name", b"name", "remedy", b"remedy", "status", b"status"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["area", b"area", "evidence", b"evidence", "found", b"found", "id", b"id", "protects", b"protects", "remedy", b"remedy", "required", b"required", "status", b"status", "why", b"why"]) -> None: ...
 
 Global___Check: typing_extensions.TypeAlias = Check
 

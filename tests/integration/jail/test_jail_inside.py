@@ -7,6 +7,8 @@ namespaces.
 from __future__ import annotations
 
 import os
+import resource
+import signal
 import typing
 from pathlib import Path
 from typing import Any
@@ -328,9 +330,50 @@ print(json.dumps([limits, raised]))
     assert 300 * MIB <= values.pop("AS") < 400 * MIB
     assert 9 <= values.pop("NPROC") <= 11
     assert values.pop("NOFILE") <= 1024
+    assert values.pop("CORE") <= 1
     assert values == {
-        "FSIZE": 8 * MIB, "CORE": 0, "STACK": 8 * MIB, "MEMLOCK": 0, "MSGQUEUE": 0, "NICE": 0, "RTPRIO": 0, "SIGPENDING": 64,
+        "FSIZE": 8 * MIB, "STACK": 8 * MIB, "MEMLOCK": 0, "MSGQUEUE": 0, "NICE": 0, "RTPRIO": 0, "SIGPENDING": 64,
     }  # fmt: skip
+
+
+async def test_a_crash_leaves_no_core_and_calls_no_handler(box):
+    """The limit is 1: where core_pattern is a pipe, the kernel heeds no other (fs/coredump.c), 0 included.
+
+    The guest is not dumpable, but what it executes is. On this machine core_pattern may be a file, which shows half of it.
+    """
+    code = """
+import json, os, resource, subprocess, sys
+crash = "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"
+ended = subprocess.run([sys.executable, "-c", crash], cwd="/work").returncode
+print(json.dumps([resource.getrlimit(resource.RLIMIT_CORE), ended, [n for n in os.listdir("/work") if "core" in n]]))
+"""
+    limits, ended, cores = await answer(box, code)
+    hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
+    assert limits == ([1, 1] if hard else [0, 0])
+    assert (ended, cores) == (-signal.SIGSEGV, [])
+
+
+async def test_the_limit_that_keeps_crash_handlers_away_cannot_be_lowered(box):
+    """A soft limit of 0 would let a piped core_pattern's handler run on what a child of the program left in memory."""
+    high = 1 << 32  # the kernel reads 32 bits of this argument, a filter 64
+    core = resource.RLIMIT_CORE
+    code = f"""{CALL}
+import resource
+new = (ctypes.c_uint64 * 2)(0, 1)
+place = ctypes.addressof(new)
+tries = [call({number("prlimit64")}, 0, which, place, 0, 0, 0) for which in ({core}, {core | high})]
+tries += [call({number("setrlimit")}, which, place, 0, 0, 0, 0) for which in ({core}, {core | high})]
+try:
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+except (OSError, ValueError) as error:
+    tries.append(type(error).__name__)
+resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100))
+print(json.dumps([tries, resource.getrlimit(resource.RLIMIT_CORE), resource.getrlimit(resource.RLIMIT_NOFILE)]))
+"""
+    tries, cores, files = await answer(box, code)
+    assert tries == ["ENOSYS"] * 4 + ["OSError"]
+    assert cores == ([1, 1] if resource.getrlimit(core)[1] else [0, 0])
+    assert files == [100, 100]
 
 
 # ---- network ------------------------------------------------------------------------------------------------------

@@ -133,11 +133,6 @@ def test_env_list_is_json_on_request(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert [row["name"] for row in json.loads(capsys.readouterr().out)] == ["base"]
 
 
-def test_doctor_prints_a_line_a_check(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["doctor"]) in {0, 1}
-    assert "user namespaces\t" in capsys.readouterr().out
-
-
 def test_timeouts_are_numbers_above_zero() -> None:
     parser = build_parser("run")
     assert parser.parse_args(["run", "x", "--timeout", "2.5"]).timeout == 2.5
