@@ -1,0 +1,48 @@
+"""The raw one-shot call: open, run, close in one RPC."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+import uuid
+from collections.abc import Iterator
+
+import grpc
+from sandboxd_proto.v1 import sandbox_pb2 as pb
+from sandboxd_proto.v1 import sandbox_pb2_grpc as rpc
+
+from tests.bench.measure import Timed
+
+REFILL_SECONDS = 0.06  # in which the pool replaces what was taken; outside the clock
+
+
+def request(code: str, policy: str = "") -> pb.RunRequest:
+    """Return a fresh request."""
+    return pb.RunRequest(
+        open=pb.Open(policy=policy), execute=pb.Execute(execution_id=uuid.uuid4().hex, code=code)
+    )
+
+
+def check(events: list[pb.SessionEvent]) -> None:
+    """Raise unless the run ended well: a refusal is fast, and no figure."""
+    ends = [event.result.outcome for event in events if event.HasField("result")]
+    if ends != [pb.OUTCOME_OK]:
+        raise RuntimeError(f"the one-shot gave {events}")
+
+
+@contextlib.contextmanager
+def one_shot(address: str, code: str, policy: str = "", *, pause: float = 0.0) -> Iterator[Timed]:
+    """Yield a one-shot on an open channel; `pause` seconds before each one are not counted."""
+    with grpc.insecure_channel(address) as channel:
+        stub = rpc.SandboxServiceStub(channel)
+
+        def run() -> float:
+            time.sleep(pause)
+            wish = request(code, policy)
+            started = time.perf_counter()
+            events = list(stub.Run(wish))
+            seconds = time.perf_counter() - started
+            check(events)
+            return seconds
+
+        yield run
