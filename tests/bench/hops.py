@@ -4,12 +4,16 @@ Functions are wrapped by name, so that the copy needs one changed line a process
 (CLOCK_MONOTONIC). Zygote, pid 1 and guest cannot write files: their stamps ride on the messages that they send anyway.
 """
 
+from __future__ import annotations
+
 import atexit
 import importlib
 import inspect
 import json
 import os
 import time
+from collections.abc import Callable
+from typing import Any
 
 # What is wrapped: "=" before a name says that the function waits, so only its return is a hop.
 POINTS = {
@@ -76,16 +80,17 @@ RECEIVERS = {
 }
 DIRECTORY = "SANDBOXD_BENCH_HOPS"
 
-_stamps = []
+Function = Callable[..., Any]
+_stamps: list[list[Any]] = []
 _process = ""
 
 
-def install(process):
+def install(process: str) -> None:
     """Wrap what this process does; front and launcher write their stamps when they end."""
     global _process  # noqa: PLW0603
     _process = process
     for point in POINTS[process]:
-        _replace(point.lstrip("="), lambda function, p=point: _stamping(function, p))
+        _replace(point.lstrip("="), _stamping(point))
     if process == "zygote":
         os.register_at_fork(after_in_child=_be_guest)
         for point in SENDERS:
@@ -95,7 +100,7 @@ def install(process):
         atexit.register(_write)
 
 
-def find(point):
+def find(point: str) -> tuple[Any, str, Function]:
     """Return the object that has the function, and its name there."""
     module, _, path = point.lstrip("=").partition(":")
     owner = importlib.import_module(module)
@@ -105,59 +110,62 @@ def find(point):
     return owner, name, getattr(owner, name)
 
 
-def _replace(point, wrap):
+def _replace(point: str, wrap: Callable[[Function], Function]) -> None:
     owner, name, function = find(point)
     setattr(owner, name, wrap(function))
 
 
-def _become(process):
+def _become(process: str) -> None:
     global _process  # noqa: PLW0603
     _process = process
     _stamps.clear()
 
 
-def _be_guest():
+def _be_guest() -> None:
     _become("guest")
     _stamp("=:(forked)", 0)
 
 
-def _stamp(point, started):
+def _stamp(point: str, started: int) -> None:
     ended = time.monotonic_ns()
     name = point.lstrip("=").partition(":")[2]
     _stamps.append([_process, name, ended if point.startswith("=") else started, ended])
 
 
-def _stamping(function, point):
-    def wrapper(*args, **kwargs):
-        started = time.monotonic_ns()
-        try:
-            result = function(*args, **kwargs)
-            if point.endswith("kernel:clone") and result == 0:
-                _become("pid 1")
-            return result
-        finally:
-            _stamp(point, started)
+def _stamping(point: str) -> Callable[[Function], Function]:
+    def wrap(function: Function) -> Function:
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            started = time.monotonic_ns()
+            try:
+                result = function(*args, **kwargs)
+                if point.endswith("kernel:clone") and result == 0:
+                    _become("pid 1")
+                return result
+            finally:
+                _stamp(point, started)
 
-    async def waiting(*args, **kwargs):
-        started = time.monotonic_ns()
-        try:
-            return await function(*args, **kwargs)
-        finally:
-            _stamp(point, started)
+        async def waiting(*args: Any, **kwargs: Any) -> Any:
+            started = time.monotonic_ns()
+            try:
+                return await function(*args, **kwargs)
+            finally:
+                _stamp(point, started)
 
-    return waiting if inspect.iscoroutinefunction(function) else wrapper
+        return waiting if inspect.iscoroutinefunction(function) else wrapper
+
+    return wrap
 
 
-def _carrying(send):
-    def wrapper(first, message, *rest):
+def _carrying(send: Function) -> Function:
+    def wrapper(first: Any, message: dict[str, Any], *rest: Any) -> Any:
         taken, _stamps[:] = list(_stamps), []
         return send(first, {**message, "hops": taken}, *rest)
 
     return wrapper
 
 
-def _keeping(receive):
-    def wrapper(*args):
+def _keeping(receive: Function) -> Function:
+    def wrapper(*args: Any) -> Any:
         # `wire.receive` gives the message, `_on_frame` gets it.
         for message in args:
             if isinstance(message, dict):
@@ -170,7 +178,7 @@ def _keeping(receive):
     return wrapper
 
 
-def _write():
+def _write() -> None:
     path = os.path.join(os.environ[DIRECTORY], f"{_process}-{os.getpid()}.json")
     with open(path, "w", encoding="ascii") as file:
         json.dump(_stamps, file)

@@ -35,6 +35,14 @@ def proportional_bytes(pids: list[int]) -> float | None:
     return float(sum(parts)) if readable else None
 
 
+def page_table_bytes(pid: int) -> int:
+    """Return the size of a process's page tables. A clone's are charged to the zygote's cgroup, not to the box's."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmPTE:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
 def kernel_bytes(pid: int) -> int | None:
     """Return what the kernel itself holds for the process's memory cgroup: stacks, page tables, slab, namespaces."""
     for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines():

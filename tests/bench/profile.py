@@ -13,7 +13,7 @@ import statistics
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +21,9 @@ from sandboxd_client import Sandbox
 
 from tests.bench import hops
 from tests.bench.one_shots import one_shot
-from tests.bench.setup import Setup
+from tests.bench.rows import MissingError
+from tests.bench.sections.one_shot import FRAME
+from tests.bench.setup import PANDAS, Setup
 from tests.mutants import Edit, make_mutant
 
 _PAUSE_SECONDS = 0.06
@@ -74,33 +76,52 @@ def make_tree(directory: Path) -> Path:
     return tree
 
 
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is looked at: a call, and the daemon it is made to."""
+
+    title: str
+    options: tuple[str, ...] = ()
+    policy: str = ""
+    code: str = "1+1"
+    in_session: bool = False
+
+
+SUBJECTS = (
+    Subject("warm 1+1 in an open session", in_session=True),
+    Subject("one-shot, a waiting child found"),
+    Subject("one-shot, none waiting", ("--pool-size", "0")),
+    Subject("one-shot with pandas, a waiting child found", (), PANDAS, FRAME),
+)
+
+
 def profile(which: str) -> int:
-    """Print the timelines of a warm `1+1`, and of one-shots with a child waiting and with none."""
+    """Print the timeline of each subject."""
     with tempfile.TemporaryDirectory(prefix="sbx-hops-", dir="/var/tmp") as name:
         setup = Setup(Path(name))
         tree = make_tree(setup.directory / "tree")
-        for title, options, shots in (
-            ("warm 1+1 in an open session", (), False),
-            ("one-shot, a waiting child found", (), True),
-            ("one-shot, none waiting", ("--pool-size", "0"), True),
-        ):
-            calls, stamps = _run(setup, tree, str(len(title)), options, one_shots=shots)
-            print("\n".join(timeline(title, calls, stamps, SHOWN[which])))
+        for place, subject in enumerate(SUBJECTS):
+            try:
+                if subject.policy:
+                    setup.pandas()
+                calls, stamps = _run(setup, tree, str(place), subject)
+            except MissingError as reason:
+                print(f"\n{subject.title}: {reason}")
+            else:
+                print("\n".join(timeline(subject.title, calls, stamps, SHOWN[which])), flush=True)
     return 0
 
 
-def _run(
-    setup: Setup, tree: Path, name: str, options: Iterable[str], *, one_shots: bool
-) -> tuple[list[Call], list[Stamp]]:
+def _run(setup: Setup, tree: Path, name: str, subject: Subject) -> tuple[list[Call], list[Stamp]]:
     with tempfile.TemporaryDirectory(dir=setup.directory) as found:
         os.environ[hops.DIRECTORY] = found  # inherited by front and launcher
-        with setup.start(name, *options, tree=tree) as daemon:
-            if one_shots:
-                with one_shot(daemon.address, "1+1") as shot:
-                    calls = _calls(shot, 40)
+        with setup.start(name, *subject.options, tree=tree) as daemon:
+            if subject.in_session:
+                with Sandbox(address=daemon.address, policy=subject.policy) as sandbox:
+                    calls = _calls(lambda: sandbox.run_code(subject.code), 100)
             else:
-                with Sandbox(address=daemon.address) as sandbox:
-                    calls = _calls(lambda: sandbox.run_code("1+1"), 100)
+                with one_shot(daemon.address, subject.code, subject.policy) as shot:
+                    calls = _calls(shot, 40)
         lines = [json.loads(file.read_text()) for file in Path(found).iterdir()]
     return calls, [Stamp(*stamp) for stamps in lines for stamp in stamps]
 

@@ -1,55 +1,60 @@
-"""Runs one Python peer inside its own interpreter: a line of JSON in, a line out. Started by `workers.py`.
+"""Runs one Python peer inside its own interpreter: a line of JSON in, a line out. Started by `kinds.py`.
 
 The clock is here, next to the call, so that the pipe between the benchmark and this process costs the peer nothing.
 Arguments: NAME OPTIONS, where OPTIONS is a JSON object.
 """
 
-# ruff: noqa: PLC0415, RUF012, N813, BLE001  # only the peer that was asked for is imported; what it raises is its answer
+# ruff: noqa: PLC0415, N813, BLE001  # only the peer that was asked for is imported; what it raises is its answer
 import json
 import os
 import sys
 import time
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from work import CODE, LOOP, PANDAS, WARM
+
+Options = dict[str, Any]
+Names = dict[str, Any]
 
 
 class CPython:
     """The interpreter itself: the measure of the loop."""
 
-    def __init__(self, options):
-        self.names = {}
+    def __init__(self, options: Options) -> None:
+        self.names: Names = {}
 
-    def call(self, workload):
+    def call(self, workload: str) -> None:
         exec(compile(CODE[workload], "<cell>", "exec"), self.names)
 
 
 class Smolagents:
-    def __init__(self, options):
+    def __init__(self, options: Options) -> None:
         from smolagents.local_python_executor import LocalPythonExecutor
 
         self.make = lambda: LocalPythonExecutor(additional_authorized_imports=["pandas"])
         self.session = self.new()
 
-    def new(self):
+    def new(self) -> Any:
         executor = self.make()
         executor.send_tools({})
         return executor
 
-    def call(self, workload):
+    def call(self, workload: str) -> None:
         (self.session if workload in (WARM, LOOP) else self.new())(CODE[workload])
 
 
 class Monty:
-    lacks = {PANDAS: "its own interpreter of a part of Python: no such module"}
+    lacks: ClassVar = {PANDAS: "its own interpreter of a part of Python: no such module"}
 
-    def __init__(self, options):
+    def __init__(self, options: Options) -> None:
         import pydantic_monty
 
         self.pool = pydantic_monty.Monty(min_processes=2).__enter__()
         self.session = self.pool.checkout().__enter__()
 
-    def call(self, workload):
+    def call(self, workload: str) -> None:
         if workload in (WARM, LOOP):
             self.session.feed_run(CODE[workload])
         else:
@@ -58,9 +63,9 @@ class Monty:
 
 
 class Restricted:
-    lacks = {PANDAS: "its guards hold only where no raw module is handed out"}
+    lacks: ClassVar = {PANDAS: "its guards hold only where no raw module is handed out"}
 
-    def __init__(self, options):
+    def __init__(self, options: Options) -> None:
         import RestrictedPython as restricted
         from RestrictedPython import PrintCollector
 
@@ -68,18 +73,18 @@ class Restricted:
         self.guards = {"__builtins__": {**restricted.safe_builtins, "range": range}, "_getiter_": iter}
         self.names = self.new()
 
-    def new(self):
+    def new(self) -> Names:
         return {**self.guards, "_print_": self.print, "_getattr_": getattr}
 
-    def call(self, workload):
+    def call(self, workload: str) -> None:
         names = self.names if workload in (WARM, LOOP) else self.new()
         exec(self.compile(CODE[workload], "<cell>", "exec"), names)
 
 
 class LlmSandbox:
-    lacks = {WARM: "no variables between runs: each is a new interpreter"}
+    lacks: ClassVar = {WARM: "no variables between runs: each is a new interpreter"}
 
-    def __init__(self, options):
+    def __init__(self, options: Options) -> None:
         from llm_sandbox import SandboxBackend, SandboxSession
         from llm_sandbox.local.config import DEFAULT_READ_ONLY_PATHS, LocalSandboxConfig
 
@@ -96,7 +101,7 @@ class LlmSandbox:
             skip_environment_setup=True,
         )
 
-    def call(self, workload):
+    def call(self, workload: str) -> None:
         code = CODE[workload]
         if workload == PANDAS:
             code = f"import sys\nsys.path.append({self.site!r})\n{code}"
@@ -106,7 +111,7 @@ class LlmSandbox:
             raise RuntimeError(ended.stderr)
 
 
-PEERS = {
+PEERS: dict[str, Callable[[Options], Any]] = {
     "cpython": CPython,
     "smolagents": Smolagents,
     "monty": Monty,
@@ -115,7 +120,7 @@ PEERS = {
 }
 
 
-def main():
+def main() -> None:
     # What peers print goes nowhere; the answers have a descriptor of their own.
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
@@ -134,7 +139,7 @@ def main():
         try:
             started = time.perf_counter()
             peer.call(workload)
-            answer = {"seconds": time.perf_counter() - started}
+            answer: dict[str, object] = {"seconds": time.perf_counter() - started}
         except Exception as error:
             answer = {"error": f"{type(error).__name__}: {error}"[:300]}
         answers.write(json.dumps(answer) + "\n")

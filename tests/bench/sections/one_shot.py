@@ -9,42 +9,48 @@ from dataclasses import dataclass
 
 from sandboxd.environments import Environment
 from tests.bench import baselines
-from tests.bench.measure import interleave, timed
+from tests.bench.measure import Timed, interleave, timed
 from tests.bench.one_shots import REFILL_SECONDS, one_shot
+from tests.bench.peers.docker import docker
+from tests.bench.peers.work import CODE, ONE_SHOT
+from tests.bench.peers.work import PANDAS as FRAMED
 from tests.bench.rows import MissingError, Row, Target, at_most, faster
 from tests.bench.setup import PANDAS, Setup, base
 
-HELLO = "print('hello')"
-FRAME = "import pandas as pd\nprint(pd.DataFrame({'a': [1, 2, 3]})['a'].sum())"
+HELLO, FRAME = CODE[ONE_SHOT], CODE[FRAMED]
 FORK = "a bare clone by the same zygote with the same namespaces"
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One-shots of one environment. `beside` is how much faster than bubblewrap they must be."""
+    """One-shots of one environment, and how much faster than another way to run the same they must be."""
 
     what: str
     policy: str
     environment: Environment
     code: str
-    does: str
-    beside: Target
+    beside: dict[str, tuple[Timed | str, Target]]  # by name; a text says why it is not here
 
 
 def rows(setup: Setup) -> Iterator[Row]:
     """Measure both environments; what is not here is a row that says so."""
-    yield from _rows(setup, Kind("one-shot", "", base(), HELLO, "python -I", faster(5)))
+    own = base()
+    beside = {
+        "bubblewrap + python -I": (_bubblewrap(setup, own, HELLO), faster(5)),
+        "docker run": (docker(setup).operations[ONE_SHOT], faster(50)),
+    }
+    yield from _rows(setup, Kind("one-shot", "", own, HELLO, beside))
     what = "one-shot with pandas"
     try:
         environment = setup.pandas()
     except MissingError as reason:
         yield Row(f"{what}, a waiting child found", note=str(reason))
         return
-    yield from _rows(setup, Kind(what, PANDAS, environment, FRAME, "python importing pandas", faster(30)))
+    beside = {"bubblewrap + python importing pandas": (_bubblewrap(setup, environment, FRAME), faster(30))}
+    yield from _rows(setup, Kind(what, PANDAS, environment, FRAME, beside))
 
 
 def _rows(setup: Setup, kind: Kind) -> Iterator[Row]:
-    bwrap, reason = _bubblewrap(setup)
     environment = kind.environment
     with contextlib.ExitStack() as stack:
         pooled = stack.enter_context(setup.daemon(f"p-{environment.name}"))
@@ -55,24 +61,28 @@ def _rows(setup: Setup, kind: Kind) -> Iterator[Row]:
             stack.enter_context(one_shot(cold.address, kind.code, kind.policy)),
         ]
         counts = [setup.pick(6, 3), setup.pick(20, 10), setup.pick(6, 3)]
-        if bwrap:
-            code = _imports(environment, kind.code)
-            operations.append(timed(baselines.in_bubblewrap(bwrap, environment.python, code)))
-            counts.append(setup.pick(2, 1))
+        for operation, _ in kind.beside.values():
+            if not isinstance(operation, str):
+                operations.append(operation)
+                counts.append(setup.pick(2, 1))
         found, fork, none, *rest = interleave(operations, rounds=setup.pick(12, 3), each=counts, warm_up=2)
     yield Row(f"{kind.what}, a waiting child found", FORK, found, fork, target=at_most(1.5))
     yield Row(f"{kind.what}, none waiting", FORK, none, fork, target=at_most(6))
-    beside = Row(f"{kind.what}, a waiting child found", f"bubblewrap + {kind.does}", note=reason)
-    if rest:
-        beside = dataclasses.replace(beside, ours=found, against=rest[0], target=kind.beside)
-    yield beside
+    others = iter(rest)
+    for name, (operation, target) in kind.beside.items():
+        row = Row(f"{kind.what}, a waiting child found", name, target=target)
+        if isinstance(operation, str):
+            yield dataclasses.replace(row, note=operation)
+        else:
+            yield dataclasses.replace(row, ours=found, against=next(others))
 
 
-def _bubblewrap(setup: Setup) -> tuple[str, str]:
+def _bubblewrap(setup: Setup, environment: Environment, code: str) -> Timed | str:
     try:
-        return setup.bubblewrap(), ""
+        bwrap = setup.bubblewrap()
     except MissingError as reason:
-        return "", str(reason)
+        return str(reason)
+    return timed(baselines.in_bubblewrap(bwrap, environment.python, _imports(environment, code)))
 
 
 def _imports(environment: Environment, code: str) -> str:
