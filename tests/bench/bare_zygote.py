@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gc
 import os
-import signal
 import sys
 
 import sandboxd.guest
@@ -33,7 +32,7 @@ def main() -> None:
     gc.freeze()
     os.write(1, b".")
     while os.read(0, 1):
-        pid = kernel.clone(NAMESPACES | signal.SIGCHLD)
+        pid = kernel.clone(NAMESPACES)
         if pid == 0:
             os._exit(0)
         os.waitpid(pid, 0)

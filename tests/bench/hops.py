@@ -27,11 +27,13 @@ POINTS = {
         "sandboxd.quota:Admission.enter",
         "sandboxd.log.executions:Executions.begin",
         "sandboxd.executors.run:Run.go",
+        "sandboxd.launcher.meter:Meter.begin",
         "sandboxd.executors.guest:GuestLink.run",
         "sandboxd.executors.guest:_claim",
-        "sandboxd.executors.run:Run._finished",
+        "sandboxd.launcher.meter:Meter.read",
+        "sandboxd.executors.run:Run.rest",
         "sandboxd.log.executions:Executions.finish",
-        "sandboxd.service.stream:event_message",
+        "sandboxd.service.stream:event_messages",
         "sandboxd.sessions.registry:Sessions.close",
         "sandboxd.executors.process:ProcessBox.close",
     ),
@@ -44,26 +46,30 @@ POINTS = {
         "sandboxd.launcher.cgroups.tree:Cgroup.add",
         "sandboxd.launcher.idmaps:write_maps",
         "sandboxd.launcher.box:Box.check_out",
-        "sandboxd.launcher.box:Box._start",
+        "sandboxd.launcher.box:Box._take_guest",
         "sandboxd.launcher.cgroups.tree:Cgroup.limit",
         "sandboxd.launcher.protections:active_protections",
         "sandboxd.launcher.box:Box.begin",
-        "sandboxd.launcher.meter:Meter.read",
+        "sandboxd.launcher.cgroups.guest_group:GuestGroup.thaw",
         "sandboxd.launcher.box:Box.end",
-        "sandboxd.launcher.box:Box.rest",
+        "sandboxd.launcher.cgroups.guest_group:GuestGroup.freeze",
         "sandboxd.launcher.box:Box.close",
         "sandboxd.launcher.cgroups.tree:Cgroup.remove",
     ),
     "zygote": (
         "sandboxd.jail.kernel:clone",
         "sandboxd.jail.supervisor:Supervisor._build",
+        "sandboxd.jail.groups:join",
         "sandboxd.jail.kernel:unshare",
         "sandboxd.jail.mounts:open_sources",
         "sandboxd.jail.mounts:build_root",
         "sandboxd.jail.mounts:enter_root",
         "sandboxd.jail.mounts:size_scratch",
-        "sandboxd.jail.supervisor:Supervisor._lower_self",
+        "sandboxd.jail.lockdown:set_policy_rlimits",
         "sandboxd.jail.lockdown:lock_down",
+        "sandboxd.jail.lockdown:arrange_descriptors",
+        "sandboxd.jail.lockdown:drop_privileges",
+        "sandboxd.jail.landlock:restrict",
         "sandboxd.jail.kernel:load_seccomp",
         "sandboxd.guest.hygiene:cleanse",
         "sandboxd.guest.loop:Session.__init__",
@@ -89,7 +95,7 @@ def install(process: str) -> None:
     """Wrap what this process does; front and launcher write their stamps when they end."""
     global _process  # noqa: PLW0603
     _process = process
-    for point in POINTS[process]:
+    for point in set(POINTS[process]) - set(missing(process)):
         _replace(point.lstrip("="), _stamping(point))
     if process == "zygote":
         os.register_at_fork(after_in_child=_be_guest)
@@ -108,6 +114,17 @@ def find(point: str) -> tuple[Any, str, Function]:
     for holder in holders:
         owner = getattr(owner, holder)
     return owner, name, getattr(owner, name)
+
+
+def missing(process: str) -> list[str]:
+    """Return the points that the product no longer has: the profile says so, and goes on without."""
+    gone = []
+    for point in POINTS[process]:
+        try:
+            find(point)
+        except (ImportError, AttributeError):
+            gone.append(point)
+    return gone
 
 
 def _replace(point: str, wrap: Callable[[Function], Function]) -> None:

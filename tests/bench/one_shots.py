@@ -23,8 +23,9 @@ def request(code: str, policy: str = "") -> pb.RunRequest:
     )
 
 
-def check(events: list[pb.SessionEvent]) -> None:
+def check(messages: list[pb.SessionEvent]) -> None:
     """Raise unless the run ended well: a refusal is fast, and no figure."""
+    events = [event for message in messages for event in (message, *message.more)]
     ends = [event.result.outcome for event in events if event.HasField("result")]
     if ends != [pb.OUTCOME_OK]:
         raise RuntimeError(f"the one-shot gave {events}")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import select
 import shutil
 import stat
 import subprocess
@@ -12,23 +14,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import grpc
-
 from sandboxd.environments import BASE, Environment, load_environment
 from tests.bench.rows import MissingError
 
 ROOT = Path(__file__).parents[2]
 PANDAS = "data-science"  # the policy and its environment
-DAEMON_START_SECONDS = 60
+START_SECONDS = 60
 # The benchmark's own load must not be what is refused; all else is as shipped.
 _WIDE = ("--max-sessions", "256", "--max-connections", "256", "--max-queue", "256")
 
 
 @dataclass(frozen=True, slots=True)
 class Daemon:
-    """A running daemon."""
+    """A running daemon: `address` is the way of its own user, `public` the one through the acceptor, as in a service."""
 
     address: str
+    public: str
     pid: int
 
 
@@ -66,16 +67,20 @@ class Setup:
         home.mkdir()
         command = [sys.executable, "-m", "sandboxd", "serve", "--embedded", "--runtime-dir", f"{home}/run"]
         command += ["--state-dir", f"{home}/state", "--environments-dir", str(environments_dir()), *_WIDE]
-        with (home / "log").open("wb") as log:
+        ready, told = os.pipe()
+        with (home / "log").open("wb") as log, open(ready, encoding="utf-8") as answer:
             # `python -m` puts the working directory first, before what is installed.
-            process = subprocess.Popen([*command, *options], stderr=log, cwd=tree)
-        address = f"unix:{home}/run/sandboxd.sock"
+            process = subprocess.Popen(
+                [*command, "--ready-fd", str(told), *options], stderr=log, cwd=tree, pass_fds=[told]
+            )
+            os.close(told)
+            waited = select.select([ready], [], [], START_SECONDS)[0]
+            line = answer.readline() if waited else ""
         try:
-            with grpc.insecure_channel(address) as channel:
-                grpc.channel_ready_future(channel).result(timeout=DAEMON_START_SECONDS)
-            yield Daemon(address, process.pid)
-        except grpc.FutureTimeoutError:
-            raise RuntimeError(f"the daemon did not start: {(home / 'log').read_text()[-2000:]}") from None
+            said = json.loads(line) if line else {}
+            if "address" not in said:
+                raise RuntimeError(f"the daemon did not start: {line} {(home / 'log').read_text()[-2000:]}")
+            yield Daemon(said["own_address"] or said["address"], said["address"], process.pid)
         finally:
             process.terminate()
             process.wait()

