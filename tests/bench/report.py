@@ -38,7 +38,7 @@ def cells(row: Row) -> tuple[str, str, str, str, str, str]:
 
 def text_table(rows: Sequence[Row]) -> str:
     """Return the rows for a terminal; the baseline stands below its row."""
-    head = f"{'':<66}{'p50':>11}{'p99':>11}{'baseline':>11}  {'ratio [quartiles]':<22}{'target':<15}"
+    head = f"{'':<66}{'p50':>11}{'p99':>11}{'baseline':>11}  {'ratio [quartiles]':<25}{'target':<15}"
     lines = [head]
     section = ""
     for row in rows:
@@ -46,7 +46,7 @@ def text_table(rows: Sequence[Row]) -> str:
             section = row.section
             lines.append(f"-- {section} " + "-" * (len(head) - len(section) - 4))
         p50, p99, base, shown, target, verdict = cells(row)
-        lines.append(f"{row.what:<66}{p50:>11}{p99:>11}{base:>11}  {shown:<22}{target:<15}{verdict}".rstrip())
+        lines.append(f"{row.what:<66}{p50:>11}{p99:>11}{base:>11}  {shown:<25}{target:<15}{verdict}".rstrip())
         if row.baseline:
             lines.append(f"    against {row.baseline}")
         if row.note:

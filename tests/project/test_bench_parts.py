@@ -94,7 +94,7 @@ def test_a_peer_that_fails_is_a_cell_and_the_others_are_measured() -> None:
 
 
 def test_a_library_that_does_not_import_says_why() -> None:
-    options = {"site": None, "python": "", "prefix": "", "bwrap": ""}
+    options = {"site": None, "python": "", "paths": [], "bwrap": ""}
     with kinds.library("Monty", "its own", sys.executable, "monty", options) as peer:
         assert set(peer.operations.values()) == {"ModuleNotFoundError: No module named 'pydantic_monty'"}
 

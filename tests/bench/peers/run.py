@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import subprocess
 from collections.abc import Iterator
+from typing import Any
 
 from sandboxd.environments import Environment
 from tests.bench import baselines
-from tests.bench.measure import Series, Timed
+from tests.bench.measure import Series, Timed, single
 from tests.bench.peers import install, kinds
 from tests.bench.peers.docker import docker
 from tests.bench.peers.table import PeerRow
@@ -48,7 +49,9 @@ def _enter(setup: Setup, stack: contextlib.ExitStack, versions: dict[str, str]) 
         bwrap, no_bwrap = setup.bubblewrap(), ""
     except MissingError:
         bwrap, no_bwrap = "", versions[install.BUBBLEWRAP].removeprefix("!")
-    options = {"site": site, "python": own.python, "prefix": own.base_prefix, "bwrap": bwrap}
+    plain = setup.python()
+    paths = [own.base_prefix, str(setup.directory / "venv")]
+    options: dict[str, Any] = {"site": site, "python": plain, "paths": paths, "bwrap": bwrap}
 
     def library(package: str, title: str, key: str, isolation: str) -> kinds.Peer:
         version = versions[package]
@@ -59,9 +62,9 @@ def _enter(setup: Setup, stack: contextlib.ExitStack, versions: dict[str, str]) 
 
     yield stack.enter_context(kinds.library("CPython", "", own.python, "cpython", options))
     yield stack.enter_context(kinds.ours(setup, environment))
-    yield kinds.command("python -I, a process each", "none", [own.python, "-I", "-c"], site)
+    yield kinds.command("python -I, a process each", "none", [plain, "-I", "-c"], site)
     name, isolation = f"bubblewrap {versions[install.BUBBLEWRAP]}".split(" !")[0], "namespaces (all); host files readable as started here; no syscall filter, no limits"  # fmt: skip
-    start = baselines.wrapped(bwrap, own.python, "")[:-1]
+    start = baselines.wrapped(bwrap, plain, "")[:-1]
     yield (
         kinds.absent(name, isolation, no_bwrap)
         if no_bwrap
@@ -101,11 +104,14 @@ def _alternate(peers: list[kinds.Peer], work: str, rounds: int) -> dict[str, Ser
 
 
 def _times(cells: dict[str, Series | str], plain: Series | str) -> Series | str:
-    """Return how many times as long as in CPython the loop takes, the way to the sandbox and back left out."""
+    """Return how many times as long as in CPython the loop takes, the way to the sandbox and back left out.
+
+    Of the fastest runs: a difference of two medians has the noise of both.
+    """
     loop = cells[LOOP]
     around = cells[WARM] if isinstance(cells[WARM], Series) else cells[ONE_SHOT]
     if isinstance(loop, str) or isinstance(around, str) or isinstance(plain, str):
         return loop if isinstance(loop, str) else "-"
     if around.p50 > _LOST * plain.p50:
         return "lost in the time that its start takes"
-    return Series(((max(loop.p50 - around.p50, 0.0) / plain.p50,),))
+    return single(max(loop.values[0] - around.values[0], 0.0) / plain.values[0])

@@ -89,7 +89,7 @@ class LlmSandbox:
         from llm_sandbox.local.config import DEFAULT_READ_ONLY_PATHS, LocalSandboxConfig
 
         self.site = options["site"]
-        added = [options["prefix"], *([self.site] if self.site else [])]
+        added = [*options["paths"], *([self.site] if self.site else [])]
         paths = [path for path in added if not path.startswith(DEFAULT_READ_ONLY_PATHS)]
         config = LocalSandboxConfig(
             python_executable=options["python"], read_only_paths=(*DEFAULT_READ_ONLY_PATHS, *paths)

@@ -82,7 +82,7 @@ def _bubblewrap(setup: Setup, environment: Environment, code: str) -> Timed | st
         bwrap = setup.bubblewrap()
     except MissingError as reason:
         return str(reason)
-    return timed(baselines.in_bubblewrap(bwrap, environment.python, _imports(environment, code)))
+    return timed(baselines.in_bubblewrap(bwrap, setup.python(), _imports(environment, code)))
 
 
 def _imports(environment: Environment, code: str) -> str:
