@@ -12,6 +12,7 @@ from sandboxd_proto.v1 import sandbox_pb2 as pb
 from sandboxd_proto.v1 import sandbox_pb2_grpc as rpc
 
 from tests.bench.measure import Timed
+from tests.bench.setup import Daemon
 
 REFILL_SECONDS = 0.06  # in which the pool replaces what was taken; outside the clock
 
@@ -29,6 +30,14 @@ def check(messages: list[pb.SessionEvent]) -> None:
     ends = [event.result.outcome for event in events if event.HasField("result")]
     if ends != [pb.OUTCOME_OK]:
         raise RuntimeError(f"the one-shot gave {events}")
+
+
+def opens(daemon: Daemon, environment: str) -> tuple[int, int]:
+    """Return how many opens of an environment found a child waiting, and how many there were."""
+    with grpc.insecure_channel(daemon.admin) as channel:
+        stats = rpc.AdminServiceStub(channel).Stats(pb.StatsRequest())
+    pools = [pool for pool in stats.pools if pool.environment == environment and not pool.fresh]
+    return sum(pool.hits for pool in pools), sum(pool.hits + pool.joined + pool.misses for pool in pools)
 
 
 @contextlib.contextmanager

@@ -23,7 +23,7 @@ from tests.bench import hops
 from tests.bench.one_shots import one_shot
 from tests.bench.rows import MissingError
 from tests.bench.sections.one_shot import FRAME
-from tests.bench.setup import PANDAS, Setup
+from tests.bench.setup import NO_POOL, PANDAS, Setup
 from tests.mutants import Edit, make_mutant
 
 _AFTER = 0.7  # of the pause between two calls: what a call leaves to do when its answer is out
@@ -94,7 +94,7 @@ class Subject:
 SUBJECTS = (
     Subject("warm 1+1 in an open session", in_session=True),
     Subject("one-shot, a waiting child found"),
-    Subject("one-shot, none waiting", ("--pool-size", "0")),
+    Subject("one-shot, none waiting", NO_POOL),
     Subject("one-shot with pandas, a waiting child found", (), PANDAS, FRAME),
 )
 

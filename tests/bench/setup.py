@@ -20,6 +20,7 @@ from tests.bench.rows import MissingError
 ROOT = Path(__file__).parents[2]
 PANDAS = "data-science"  # the policy and its environment
 START_SECONDS = 60
+NO_POOL = ("--pool-size", "0", "--pool-max", "0")
 # The benchmark's own load must not be what is refused; all else is as shipped.
 _WIDE = ("--max-sessions", "256", "--max-connections", "256", "--max-queue", "256")
 
@@ -30,6 +31,7 @@ class Daemon:
 
     address: str
     public: str
+    admin: str
     pid: int
 
 
@@ -80,7 +82,8 @@ class Setup:
             said = json.loads(line) if line else {}
             if "address" not in said:
                 raise RuntimeError(f"the daemon did not start: {line} {(home / 'log').read_text()[-2000:]}")
-            yield Daemon(said["own_address"] or said["address"], said["address"], process.pid)
+            own = said["own_address"] or said["address"]
+            yield Daemon(own, said["address"], said["admin_address"], process.pid)
         finally:
             process.terminate()
             process.wait()

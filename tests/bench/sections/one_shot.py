@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from sandboxd.environments import Environment
 from tests.bench import baselines
 from tests.bench.measure import Timed, interleave, timed
-from tests.bench.one_shots import REFILL_SECONDS, one_shot
+from tests.bench.one_shots import REFILL_SECONDS, one_shot, opens
 from tests.bench.peers.docker import docker
 from tests.bench.peers.work import CODE, ONE_SHOT
 from tests.bench.peers.work import PANDAS as FRAMED
 from tests.bench.rows import MissingError, Row, Target, at_most, faster
-from tests.bench.setup import PANDAS, Setup, base
+from tests.bench.setup import NO_POOL, PANDAS, Setup, base
 
 HELLO, FRAME = CODE[ONE_SHOT], CODE[FRAMED]
 FORK = "a bare clone by the same zygote with the same namespaces"
@@ -54,7 +54,7 @@ def _rows(setup: Setup, kind: Kind) -> Iterator[Row]:
     environment = kind.environment
     with contextlib.ExitStack() as stack:
         pooled = stack.enter_context(setup.daemon(f"p-{environment.name}"))
-        cold = stack.enter_context(setup.daemon(f"c-{environment.name}", "--pool-size", "0"))
+        cold = stack.enter_context(setup.daemon(f"c-{environment.name}", *NO_POOL))
         operations = [
             stack.enter_context(one_shot(pooled.address, kind.code, kind.policy, pause=REFILL_SECONDS)),
             timed(stack.enter_context(baselines.bare_zygote(environment))),
@@ -66,7 +66,11 @@ def _rows(setup: Setup, kind: Kind) -> Iterator[Row]:
                 operations.append(operation)
                 counts.append(setup.pick(2, 1))
         found, fork, none, *rest = interleave(operations, rounds=setup.pick(12, 3), each=counts, warm_up=2)
-    yield Row(f"{kind.what}, a waiting child found", FORK, found, fork, target=at_most(1.5))
+        hits, total = opens(pooled, environment.name)
+        if opens(cold, environment.name)[0]:
+            raise RuntimeError("children waited where none should")
+    note = f"one waited for {hits} of {total} opens"
+    yield Row(f"{kind.what}, a waiting child found", FORK, found, fork, target=at_most(1.5), note=note)
     yield Row(f"{kind.what}, none waiting", FORK, none, fork, target=at_most(6))
     others = iter(rest)
     for name, (operation, target) in kind.beside.items():

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import operator
 import time
 from collections.abc import Callable, Iterator
 
 import grpc
 from sandboxd_proto.v1 import sandbox_pb2_grpc as rpc
 
+from sandboxd.environments import BASE
 from tests.bench import baselines
 from tests.bench.generator import Call, Window, latency, rates, window
 from tests.bench.measure import Series
-from tests.bench.one_shots import check, request
+from tests.bench.one_shots import check, opens, request
 from tests.bench.rows import PER_SECOND, Row, at_least
 from tests.bench.setup import Setup, base
 
@@ -24,6 +26,7 @@ def rows(setup: Setup) -> Iterator[Row]:
     loads = (1, 2) if setup.quick else (1, 2, 8, 64)
     seconds = 0.2 if setup.quick else 1.5
     taken: dict[int, list[Window]] = {load: [] for load in loads}
+    counted = dict.fromkeys(loads, (0, 0))
     clones = []
     with (
         setup.daemon("s") as daemon,
@@ -32,7 +35,10 @@ def rows(setup: Setup) -> Iterator[Row]:
     ):
         for _ in range(setup.pick(4, 2)):
             for load in loads:
+                before = opens(daemon, BASE)
                 taken[load].append(runner.run(_one_shots(daemon.address, load, seconds)))
+                hits, total = map(operator.sub, opens(daemon, BASE), before)
+                counted[load] = (counted[load][0] + hits, counted[load][1] + total)
             clones.append(_rate(fork, seconds))
     against = Series(tuple((one,) for one in clones))
     for load in loads:
@@ -45,6 +51,7 @@ def rows(setup: Setup) -> Iterator[Row]:
             against,
             PER_SECOND,
             target,
+            "a child waited for {} of {} opens".format(*counted[load]),
         )
         yield Row(f"sustained one-shots, {callers}: latency", "", latency(taken[load]))
 
