@@ -1,166 +1,100 @@
-"""`python -m tests.bench [--quick] [--json FILE]`: the rows of the design's speed table for the process tier."""
+"""`python -m tests.bench`: the rows of the design's speed table for the process tier, and peers beside ours."""
 
 from __future__ import annotations
 
 import argparse
-import concurrent.futures
 import contextlib
-import subprocess
+import dataclasses
 import sys
 import tempfile
-import time
-import uuid
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
-import grpc
-from sandboxd_client import Sandbox
-from sandboxd_proto.v1 import sandbox_pb2 as pb
-from sandboxd_proto.v1 import sandbox_pb2_grpc as rpc
+from tests.bench import machine, report
+from tests.bench.peers import install
+from tests.bench.peers.run import peer_rows
+from tests.bench.peers.table import PeerRow
+from tests.bench.profile import profile
+from tests.bench.rows import MissingError, Row
+from tests.bench.sections import SECTIONS
+from tests.bench.setup import Setup
 
-from tests.bench import baselines
-from tests.bench.measure import Row, Sample, machine, table, time_many, write_json
-
-
-@contextlib.contextmanager
-def daemon(directory: Path, *options: str) -> Iterator[str]:
-    """Start a real daemon on its own sockets and state; yield its address."""
-    directory.mkdir()
-    address = f"unix:{directory}/run/sandboxd.sock"
-    command = [sys.executable, "-m", "sandboxd", "serve", "--embedded", "--runtime-dir", f"{directory}/run"]
-    process = subprocess.Popen([*command, *options], stderr=subprocess.DEVNULL)
-    try:
-        with grpc.insecure_channel(address) as channel:
-            grpc.channel_ready_future(channel).result(timeout=30)
-        yield address
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def warm(address: str, count: int) -> Sample:
-    """Time `1+1` in an open session."""
-    with Sandbox(address=address) as sandbox:
-        return time_many(lambda: sandbox.run_code("1+1"), count, warm_up=20)
-
-
-def one_shot(stub: rpc.SandboxServiceStub) -> None:
-    """Open, run `1+1`, close, in one call."""
-    execute = pb.Execute(execution_id=uuid.uuid4().hex, code="1+1")
-    messages = list(stub.Run(pb.RunRequest(open=pb.Open(), execute=execute)))
-    events = [event for message in messages for event in (message, *message.more)]
-    assert any(event.result.outcome == pb.OUTCOME_OK for event in events)
-
-
-def one_shots(address: str, count: int, pause_seconds: float) -> Sample:
-    """Time one-shots; the pause lets the pool refill where there is one."""
-    with grpc.insecure_channel(address) as channel:
-        stub = rpc.SandboxServiceStub(channel)
-        durations = []
-        for _ in range(count + 2):
-            time.sleep(pause_seconds)
-            durations.append(time_many(lambda: one_shot(stub), 1, warm_up=0).p50)
-    ordered = sorted(durations[2:])
-    return Sample(ordered[len(ordered) // 2], ordered[int(len(ordered) * 0.99)], len(ordered))
-
-
-def sustained(address: str, seconds: float) -> float:
-    """Return one-shots a second with two callers."""
-
-    def caller() -> int:
-        done, started = 0, time.perf_counter()
-        with grpc.insecure_channel(address, [("bench.id", uuid.uuid4().hex)]) as channel:
-            stub = rpc.SandboxServiceStub(channel)
-            while time.perf_counter() - started < seconds:
-                one_shot(stub)
-                done += 1
-        return done
-
-    with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        return sum(pool.map(lambda _: caller(), range(2))) / seconds
-
-
-def first_result(count: int) -> Sample:
-    """Time a fresh process from import to the first result of an embedded daemon."""
-    code = "from sandboxd_client import Sandbox\nwith Sandbox() as s: s.run_code('1+1')"
-    return time_many(lambda: subprocess.run([sys.executable, "-c", code], check=True), count, warm_up=1)
-
-
-def warm_rows(directory: Path, scale: int) -> list[Row]:
-    with baselines.grpc_pair(directory) as pair, daemon(directory / "w") as address:
-        against = time_many(pair, 300 * scale, warm_up=50)
-        rows = [
-            Row(
-                "warm 1+1, durability write",
-                "a bare gRPC message pair",
-                warm(address, 200 * scale),
-                against,
-                2.5,
-            )
-        ]
-        sync, end = baselines.fdatasync(directory)
-
-        def pair_and_sync() -> None:
-            pair()
-            sync()
-
-        synced = time_many(pair_and_sync, 100 * scale)
-        end()
-    with daemon(directory / "f", "--durability", "fsync") as address:
-        name = "the pair + one fdatasync of that disk"
-        rows.append(Row("warm 1+1, durability fsync", name, warm(address, 100 * scale), synced, 2.5))
-    return rows
-
-
-def one_shot_rows(directory: Path, scale: int) -> list[Row]:
-    server = baselines.ForkServer()
-    bare = time_many(server.fork, 100 * scale)
-    server.close()
-    fork = "a bare fork of a zygote with the same namespaces"
-    with daemon(directory / "p") as address:
-        pooled = one_shots(address, 20 * scale, 0.05)
-        rate = sustained(address, 1.0 * scale)
-    with daemon(directory / "n", "--pool-size", "0") as address:
-        cold = one_shots(address, 20 * scale, 0.0)
-    rows = [
-        Row("one-shot, a waiting child found", fork, pooled, bare, 1.5),
-        Row("one-shot, none waiting", fork, cold, bare, 6.0),
-    ]
-    clones = baselines.clone_rate(1.0 * scale)
-    period, bare_period = Sample(1 / rate, 1 / rate, 1), Sample(1 / clones, 1 / clones, 1)
-    rows.append(
-        Row("sustained one-shots: seconds each, 2 callers", "bare clones in a row", period, bare_period, 4.0)
-    )
-    if (operation := baselines.bubblewrap()) is not None:
-        rows.append(
-            Row(
-                "one-shot pooled, beside bubblewrap",
-                "bwrap + python -I -S",
-                pooled,
-                time_many(operation, 10),
-                0.2,
-            )
-        )
-    return rows
+PEERS = "peers"
 
 
 def main() -> int:
+    """Measure and report; 1 when a section failed, which is not the same as a missed target."""
+    options = _parser().parse_args()
+    if options.profile:
+        return profile(options.profile)
+    share = machine.others_share(0.3 if options.quick else 2.0)
+    facts = machine.facts()
+    print(" ".join(f"{name}={value!r}" for name, value in facts.items()))
+    print(report.noise(share), flush=True)
+    # On a disk and not in /tmp, which may be memory: one row syncs.
+    with contextlib.ExitStack() as stack:
+        name = stack.enter_context(tempfile.TemporaryDirectory(prefix="sbx-bench-", dir="/var/tmp"))
+        setup = Setup(Path(name), options.quick, install.HOME, options.docker_socket, options.docker_image)
+        stack.callback(setup.shared.close)
+        if options.peers:
+            install.install()  # first: bubblewrap is a baseline too
+        wanted = options.only or [*SECTIONS, *([PEERS] if options.peers else [])]
+        rows = [row for section in SECTIONS if section in wanted for row in _section(setup, section)]
+        peers, failed = _peers(setup) if PEERS in wanted else ([], False)
+    print(report.text_table(rows))
+    if peers:
+        print(report.text_peers(peers))
+    if options.json is not None:
+        report.write(options.json, report.as_json(facts, share, rows, peers))
+    if options.write_results:
+        report.write(report.RESULTS, report.markdown(facts, share, rows, peers))
+    return int(failed or any(row.failed for row in rows))
+
+
+def _section(setup: Setup, name: str) -> Iterator[Row]:
+    """Yield a section's rows; what breaks in it is a row too, and the other sections go on."""
+    print(f"measuring {name}", file=sys.stderr, flush=True)
+    try:
+        for row in SECTIONS[name](setup):
+            yield dataclasses.replace(row, section=name)
+    except MissingError as reason:
+        yield Row(name, note=str(reason), section=name)
+    except Exception as error:  # noqa: BLE001  # a long run must not lose its other rows
+        traceback.print_exc()
+        yield Row(name, note=f"{type(error).__name__}: {error}"[:300], failed=True, section=name)
+
+
+def _peers(setup: Setup) -> tuple[list[PeerRow], bool]:
+    print("measuring peers", file=sys.stderr, flush=True)
+    try:
+        return peer_rows(setup), False
+    except Exception:  # noqa: BLE001  # as above
+        traceback.print_exc()
+        return [], True
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="tests.bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a short run, for CI: the figures are noise")
-    parser.add_argument("--json", type=Path, help="write the rows here too")
-    options = parser.parse_args()
-    scale = 1 if options.quick else 5
-    with tempfile.TemporaryDirectory(prefix="sbx-bench-") as name:
-        rows = warm_rows(Path(name), scale) + one_shot_rows(Path(name), scale)
-    second = Sample(1.0, 1.0, 1)
-    rows.append(Row("embedded: first result, base", "one second", first_result(3 * scale), second, 1.0))
-    print(" ".join(f"{key}={value}" for key, value in machine().items()))
-    print(table(rows))
-    if baselines.bubblewrap() is None:
-        print("bubblewrap is not installed: its row is left out (apt-get install bubblewrap).")
-    if options.json is not None:
-        write_json(options.json, rows)
-    return 0
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything as JSON too")
+    parser.add_argument(
+        "--only",
+        action="append",
+        metavar="NAME",
+        choices=[*SECTIONS, PEERS],
+        help=f"a section: {', '.join([*SECTIONS, PEERS])}; may be repeated",
+    )
+    parser.add_argument("--peers", action="store_true", help="install the peers below .venv and measure them")
+    parser.add_argument("--docker-socket", default="", metavar="PATH", help="of a running engine")
+    parser.add_argument("--docker-image", default="", metavar="NAME", help="with python; never pulled")
+    parser.add_argument("--write-results", action="store_true", help="write tests/bench/RESULTS.md as well")
+    parser.add_argument(
+        "--profile",
+        choices=["all", "front", "launcher", "zygote", "guest"],
+        help="instead: where the time of a warm call and of a one-shot goes, hop by hop",
+    )
+    return parser
 
 
 if __name__ == "__main__":

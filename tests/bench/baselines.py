@@ -6,30 +6,30 @@ import asyncio
 import contextlib
 import os
 import queue
-import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO
 
 import grpc
 
-from sandboxd.jail import kernel
-from sandboxd.jail.zygote import NAMESPACES
+from sandboxd.environments import Environment
+from tests.bench.setup import ROOT
 
-_METHOD = "/bench.Echo/Pair"
-_identity = bytes
+METHOD = "/bench.Echo/Pair"
+MESSAGE = b"x" * 120  # what an execute request of `1+1` takes
+_BOOT = "import sys; sys.path.insert(0, sys.argv[1]); from tests.bench.bare_zygote import main; main()"
 
 
 async def _serve(address: str) -> None:
     """Serve a bidirectional stream that answers each message with itself."""
 
-    async def echo(stream: object, context: grpc.aio.ServicerContext) -> None:
-        while (message := await context.read()) is not grpc.aio.EOF:
+    async def echo(_: object, context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
+        while isinstance(message := await context.read(), bytes):
             await context.write(message)
 
-    handler = grpc.stream_stream_rpc_method_handler(echo, _identity, _identity)
+    handler = grpc.stream_stream_rpc_method_handler(echo, bytes, bytes)
     server = grpc.aio.server()
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("bench.Echo", {"Pair": handler}),))
     server.add_insecure_port(address)
@@ -39,104 +39,84 @@ async def _serve(address: str) -> None:
 
 
 @contextlib.contextmanager
-def grpc_pair(directory: Path) -> Iterator[Callable[[], object]]:
-    """Yield an operation: one message there and one back on an open stream, between two processes."""
+def echo_server(directory: Path) -> Iterator[str]:
+    """Run the echo server in a process of its own, as the daemon is; yield its address."""
     address = f"unix:{directory}/echo.sock"
-    server = subprocess.Popen(
-        [sys.executable, "-m", "tests.bench.baselines", address], stdout=subprocess.PIPE
-    )
-    assert server.stdout is not None
-    server.stdout.readline()
+    command = [sys.executable, "-m", "tests.bench.baselines", address]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT) as server:
+        assert server.stdout is not None
+        server.stdout.readline()
+        try:
+            yield address
+        finally:
+            server.terminate()
+
+
+@contextlib.contextmanager
+def grpc_pair(address: str) -> Iterator[Callable[[], object]]:
+    """Yield an operation: one message there and one back on an open stream."""
     requests: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
     with grpc.insecure_channel(address) as channel:
-        answers = channel.stream_stream(_METHOD, _identity, _identity)(iter(requests.get, None))
+        answers = channel.stream_stream(METHOD, bytes, bytes)(iter(requests.get, None))
 
         def pair() -> object:
-            requests.put(b"x" * 120)
+            requests.put(MESSAGE)
             return next(answers)
 
         try:
             yield pair
         finally:
             requests.put(None)
-            server.terminate()
-            server.wait()
-            server.stdout.close()
 
 
-def fdatasync(directory: Path) -> tuple[Callable[[], object], Callable[[], None]]:
-    """Return an operation that appends 300 bytes and syncs them, and its end."""
-    fd = os.open(directory / "sync", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+@contextlib.contextmanager
+def fdatasync(directory: Path) -> Iterator[Callable[[], None]]:
+    """Yield an operation that appends 300 bytes to a file of that disk and syncs them."""
+    with (directory / "sync").open("ab", buffering=0) as file:
 
-    def operation() -> None:
-        os.write(fd, b"x" * 300)
-        os.fdatasync(fd)
+        def operation() -> None:
+            file.write(b"x" * 300)
+            os.fdatasync(file)
 
-    return operation, lambda: os.close(fd)
-
-
-class ForkServer:
-    """A bare zygote: forks a child with the jail's namespaces, which exits at once; no mounts, no limits, no guest."""
-
-    def __init__(self) -> None:
-        code = "from tests.bench.baselines import fork_loop; fork_loop()"
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
-        )
-
-    def fork(self) -> None:
-        """Fork once and wait for the child's end."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(b"f")
-        self._process.stdout.read(1)
-
-    def close(self) -> None:
-        """End the server."""
-        self._process.communicate()
+        yield operation
 
 
-def fork_loop() -> None:
-    """Be the bare zygote."""
-    while sys.stdin.buffer.raw.read(1):  # type: ignore[attr-defined]
-        pid = kernel.clone(NAMESPACES)
-        if pid == 0:
-            os._exit(0)
-        os.waitpid(pid, 0)
-        os.write(1, b".")
+@contextlib.contextmanager
+def bare_zygote(environment: Environment) -> Iterator[Callable[[], None]]:
+    """Yield an operation: the environment's own zygote clones a child with the jail's namespaces, which ends at once."""
+    command = [environment.python, "-I", "-S", "-B", "-X", "utf8", "-c", _BOOT, str(ROOT)]
+    command += [environment.site_packages or "", ",".join(environment.preload)]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, env={})
+    stdin, stdout = process.stdin, process.stdout
+    assert stdin is not None
+    assert stdout is not None
+    try:
+        _expect(stdout)
+
+        def fork() -> None:
+            stdin.write(b"f")
+            _expect(stdout)
+
+        yield fork
+    finally:
+        process.communicate()
 
 
-def bubblewrap() -> Callable[[], object] | None:
-    """Return an operation that runs python in bubblewrap with all namespaces; None where it is not installed."""
-    if shutil.which("bwrap") is None:
-        return None
-    python = "/usr/bin/python3"
-    command = [
-        "bwrap",
-        "--unshare-all",
-        "--ro-bind",
-        "/",
-        "/",
-        "--dev",
-        "/dev",
-        "--proc",
-        "/proc",
-        "--tmpfs",
-        "/tmp",
-    ]
-    return lambda: subprocess.run([*command, python, "-I", "-S", "-c", "1+1"], check=True)
+def _expect(stdout: IO[bytes]) -> None:
+    if stdout.read(1) != b".":
+        raise RuntimeError("the bare zygote ended")
 
 
-def clone_rate(seconds: float) -> float:
-    """Return how many namespaced children a second one bare zygote forks."""
-    server = ForkServer()
-    count, started = 0, time.perf_counter()
-    while time.perf_counter() - started < seconds:
-        server.fork()
-        count += 1
-    elapsed = time.perf_counter() - started
-    server.close()
-    return count / elapsed
+def wrapped(bwrap: str, python: str, code: str) -> list[str]:
+    """Return the command that runs Python code in bubblewrap with every namespace."""
+    mounts = ["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp"]
+    return [bwrap, "--unshare-all", "--die-with-parent", *mounts, python, "-I", "-c", code]
+
+
+def in_bubblewrap(bwrap: str, python: str, code: str) -> Callable[[], object]:
+    """Return an operation that runs that command to its end."""
+    command = wrapped(bwrap, python, code)
+    return lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
 if __name__ == "__main__":

@@ -1,94 +1,99 @@
-"""Timing and its report: medians of many, a baseline beside each figure, JSON and a table."""
+"""Timing: rounds of the compared operations alternate, so that what disturbs the machine disturbs all of them alike.
+
+Every operation gives the seconds it took itself: what has to happen around it (a pause in which a pool refills, the closing of
+what it opened) stays outside its clock.
+"""
 
 from __future__ import annotations
 
-import json
-import os
-import platform
 import statistics
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+Timed = Callable[[], float]
+"""Does one operation and returns the seconds that count."""
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
-    """Durations of one operation, seconds."""
+class Series:
+    """The values of one operation by round: seconds, bytes or a rate."""
 
-    p50: float
-    p99: float
-    count: int
+    rounds: tuple[tuple[float, ...], ...]
+
+    @property
+    def values(self) -> list[float]:
+        """All values, sorted."""
+        return sorted(value for one in self.rounds for value in one)
+
+    @property
+    def count(self) -> int:
+        return sum(len(one) for one in self.rounds)
+
+    @property
+    def p50(self) -> float:
+        return statistics.median(self.values)
+
+    @property
+    def p99(self) -> float:
+        values = self.values
+        return values[min(len(values) - 1, int(len(values) * 0.99))]
+
+    @property
+    def medians(self) -> list[float]:
+        """The median of each round."""
+        return [statistics.median(one) for one in self.rounds]
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One line of the table. `ratio` is measured / baseline of the medians; `target` is design §6's."""
+class Ratio:
+    """Ours against a baseline. `low` and `high` are the quartiles of the rounds' ratios: how much of it is noise."""
 
-    operation: str
-    baseline: str
-    measured: Sample
-    against: Sample
-    target: float
-    more_is_better: bool = False
-
-    @property
-    def ratio(self) -> float:
-        return self.measured.p50 / self.against.p50
-
-    @property
-    def met(self) -> bool:
-        return self.ratio >= self.target if self.more_is_better else self.ratio <= self.target
+    middle: float
+    low: float
+    high: float
 
 
-def time_many(operation: Callable[[], object], count: int, *, warm_up: int = 3) -> Sample:
-    """Time `count` calls one by one, after a few that do not count."""
-    for _ in range(warm_up):
-        operation()
-    durations = []
-    for _ in range(count):
+def ratio(ours: Series, against: Series) -> Ratio:
+    """Compare round with round where they alternated, and the medians of all otherwise."""
+    middle = ours.p50 / against.p50
+    if len(ours.rounds) != len(against.rounds) or len(ours.rounds) < 2:
+        return Ratio(middle, middle, middle)
+    pairs = [mine / theirs for mine, theirs in zip(ours.medians, against.medians, strict=True)]
+    low, _, high = statistics.quantiles(pairs, n=4, method="inclusive")
+    return Ratio(middle, low, high)
+
+
+def timed(operation: Callable[[], object]) -> Timed:
+    """Return the operation with a clock around it."""
+
+    def run() -> float:
         started = time.perf_counter()
         operation()
-        durations.append(time.perf_counter() - started)
-    return sample(durations)
+        return time.perf_counter() - started
+
+    return run
 
 
-def sample(durations: list[float]) -> Sample:
-    ordered = sorted(durations)
-    return Sample(
-        statistics.median(ordered), ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))], len(ordered)
-    )
+def interleave(
+    operations: Sequence[Timed], *, rounds: int, each: int | Sequence[int], warm_up: int = 3
+) -> list[Series]:
+    """Run a round of each operation in turn, `rounds` times over; a few calls of each before do not count.
+
+    Args:
+        each: calls a round, for all operations or one by one: what takes longer gets fewer.
+    """
+    counts = [each] * len(operations) if isinstance(each, int) else list(each)
+    for operation in operations:
+        for _ in range(warm_up):
+            operation()
+    taken: list[list[tuple[float, ...]]] = [[] for _ in operations]
+    for _ in range(rounds):
+        for place, (operation, count) in enumerate(zip(operations, counts, strict=True)):
+            taken[place].append(tuple(operation() for _ in range(count)))
+    return [Series(tuple(one)) for one in taken]
 
 
-def table(rows: list[Row]) -> str:
-    """Return the rows as text: milliseconds, ratio, target."""
-    head = f"{'operation':<44} {'p50 ms':>9} {'p99 ms':>9} {'base p50':>9} {'ratio':>7} {'target':>8}"
-    lines = [head, "-" * len(head)]
-    for row in rows:
-        sign = ">=" if row.more_is_better else "<="
-        verdict = "" if row.met else "  MISSED"
-        lines.append(
-            f"{row.operation:<44} {row.measured.p50 * 1e3:9.3f} {row.measured.p99 * 1e3:9.3f} "
-            f"{row.against.p50 * 1e3:9.3f} {row.ratio:7.2f} {sign}{row.target:6.2f}{verdict}"
-        )
-        lines.append(f"    against: {row.baseline}")
-    return "\n".join(lines)
-
-
-def machine() -> dict[str, object]:
-    """Name the machine as far as it matters for the figures."""
-    return {
-        "cores": os.cpu_count(),
-        "kernel": platform.release(),
-        "python": platform.python_version(),
-        "uid": os.geteuid(),
-    }
-
-
-def write_json(path: Path, rows: list[Row]) -> None:
-    """Write machine and rows."""
-    body = {
-        "machine": machine(),
-        "rows": [{**asdict(row), "ratio": row.ratio, "met": row.met} for row in rows],
-    }
-    path.write_text(json.dumps(body, indent=2) + "\n")
+def single(value: float) -> Series:
+    """Return a series of one value, for what is counted once."""
+    return Series(((value,),))

@@ -1,0 +1,1 @@
+"""Other sandboxes beside ours: the same work in the same run, and what isolation each gives for it."""
