@@ -156,17 +156,23 @@ class Snapshot:
 
     @classmethod
     def take(
-        cls, *, root: int | None = None, directories: Iterable[Path] = (), cages: Iterable[Path] = ()
+        cls,
+        *,
+        root: int | None = None,
+        spare: Iterable[int] = (),
+        directories: Iterable[Path] = (),
+        cages: Iterable[Path] = (),
     ) -> Snapshot:
         """Take stock.
 
         Args:
             root: whose descendants are ours; this process's by default, itself not counted.
+            spare: processes of the test's own that are no part of a daemon.
             directories: where the daemon may leave files and sockets.
             cages: cgroups that the daemon was started in: whatever is in or below them is ours too.
         """
         places, cages = list(directories), list(cages)
-        members = _members(root, cages)
+        members = [process for process in _members(root, cages) if process.pid not in set(spare)]
         held = _held(members)
         return cls(
             {

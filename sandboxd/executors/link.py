@@ -16,6 +16,7 @@ from sandboxd.launcher import protocol
 from sandboxd.launcher.channel import Channel
 
 Reply = TypeVar("Reply", bound=protocol.LauncherMessage)
+Answer = tuple[protocol.LauncherMessage, list[int]]
 Notice = Callable[[protocol.LauncherMessage, list[int]], None]
 
 START_SECONDS = 30.0
@@ -34,7 +35,7 @@ class Link:
         self._on_notice = on_notice
         self._on_lost = on_lost
         self._numbers = itertools.count(1)
-        self._waiting: dict[int, asyncio.Future[tuple[protocol.LauncherMessage, list[int]]]] = {}
+        self._waiting: dict[int, tuple[asyncio.Future[Answer], Notice]] = {}
         self._process: asyncio.subprocess.Process | None = None
         self._channel: Channel | None = None
 
@@ -66,21 +67,36 @@ class Link:
         self,
         message: protocol.Hello | protocol.Open | protocol.File | protocol.Close,
         kind: type[Reply],
+        arrived: Callable[[Reply, list[int]], None] | None = None,
     ) -> tuple[Reply, list[int]]:
         """Send a request and return its reply with the descriptors, which the caller owns.
+
+        Args:
+            message: the request.
+            kind: what its reply is.
+            arrived: takes the reply, and the descriptors, before the next message is looked at: the launcher may have
+                said at once what became of a box that it has just opened. It gets no reply that came too late.
 
         Raises:
             SandboxdError: what the launcher refused with; EXECUTOR_UNAVAILABLE when it is gone.
         """
         if self._channel is None:
             raise _gone("not running")
-        waiting = self._waiting[message.request] = asyncio.get_running_loop().create_future()
+        waiting: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+
+        def answer(reply: protocol.LauncherMessage, fds: list[int]) -> None:
+            if arrived is not None and isinstance(reply, kind):
+                arrived(reply, fds)
+            waiting.set_result((reply, fds))
+
+        self._waiting[message.request] = waiting, answer
         self._channel.send(protocol.encode(message))
         try:
             reply, fds = await waiting
         except asyncio.CancelledError:
-            if waiting.done() and not waiting.cancelled() and waiting.exception() is None:
-                self._drop(*waiting.result())  # it came in the same turn as the caller gave up
+            came = waiting.done() and not waiting.cancelled() and waiting.exception() is None
+            if came and arrived is None:
+                self._drop(*waiting.result())  # in the same turn as the caller gave up
             raise
         finally:
             self._waiting.pop(message.request, None)
@@ -94,9 +110,9 @@ class Link:
     def _on_message(self, raw: wire.Message, fds: list[int]) -> None:
         message = protocol.decode(raw)
         assert isinstance(message, protocol.LauncherMessage)
-        waiting = self._waiting.pop(getattr(message, "request", 0), None)
-        if waiting is not None and not waiting.done():
-            waiting.set_result((message, fds))
+        waiting, answer = self._waiting.pop(getattr(message, "request", 0), (None, None))
+        if waiting is not None and answer is not None and not waiting.done():
+            answer(message, fds)
         elif hasattr(message, "request"):
             self._drop(message, fds)  # its caller gave up
         else:
@@ -110,7 +126,7 @@ class Link:
 
     def _on_end(self, reason: str) -> None:
         self._channel = None
-        for waiting in self._waiting.values():
+        for waiting, _ in self._waiting.values():
             if not waiting.done():
                 waiting.set_exception(_gone(reason))
         self._waiting.clear()
@@ -121,7 +137,7 @@ class Link:
         if self._channel is not None:
             self._channel.close()
             self._channel = None
-        for waiting in self._waiting.values():
+        for waiting, _ in self._waiting.values():
             if not waiting.done():
                 waiting.set_exception(_gone("stopped"))
         if self._process is None:

@@ -97,11 +97,26 @@ class ProcessExecutor:
         request = protocol.Open(
             self._link.number(), spec.display_id, spec.environment, limits, list(spec.require)
         )
-        opened, fds = await self._link.ask(request, protocol.Opened)
-        box = ProcessBox(self._link, spec, opened, fds)
-        self._boxes[opened.box] = box
-        box.on_closed = lambda: self._boxes.pop(opened.box, None)
-        return box
+        link = self._link
+        made: list[ProcessBox] = []
+
+        def arrived(opened: protocol.Opened, fds: list[int]) -> None:
+            box = ProcessBox(link, spec, opened, fds)
+            made.append(box)
+            self._boxes[opened.box] = box
+            box.on_closed = lambda: self._forget(opened.box, box)
+
+        try:
+            await link.ask(request, protocol.Opened, arrived)
+        except asyncio.CancelledError:
+            for box in made:  # it came in the same turn as the caller gave up
+                box.abandon()
+            raise
+        return made[0]
+
+    def _forget(self, number: int, box: ProcessBox) -> None:
+        if self._boxes.get(number) is box:  # another launcher counts from 1 again
+            del self._boxes[number]
 
     async def _revive(self) -> None:
         """Start another launcher after the death of the last one."""
@@ -185,7 +200,7 @@ class ProcessBox:
             self._busy = False
 
     async def _execute(self, job: Job, sink: Sink) -> Result:
-        guest = await asyncio.shield(self._guest)
+        guest = await self._ready_guest()
         self._check_open()
         run = self._run = Run(
             self._link, self._number, next(self._executions),
@@ -199,6 +214,13 @@ class ProcessBox:
             self._ran = run
         lost = result.variables_lost or lost_before
         return dataclasses.replace(result, variables_lost=lost)
+
+    async def _ready_guest(self) -> GuestLink:
+        while True:
+            awaited = self._guest
+            guest = await asyncio.shield(awaited)
+            if awaited is self._guest:  # else it died while this task waited for its turn
+                return guest
 
     def rest(self) -> None:
         """See `Box.rest`."""
@@ -318,6 +340,14 @@ class ProcessBox:
     async def remove_file(self, path: str) -> None:
         """See `Box.remove_file`."""
         await self._file("remove", path)
+
+    def abandon(self) -> None:
+        """Close without waiting, for a caller that gave up."""
+        if not self._closed:
+            self._closed = True
+            self._link.tell(protocol.Close(self._link.number(), self._number))
+            self._drop_guest("closed")
+            self.on_closed()
 
     async def close(self) -> None:
         """See `Box.close`."""
