@@ -24,6 +24,7 @@ _CHANGING = (
     (re.compile(r"\bbox-\d+"), "box-*"),
     (re.compile(r"log-\d{12,}\.jsonl"), "log-*.jsonl"),
     (re.compile(r"/fd/\d+/"), "/fd/*/"),
+    (re.compile(r"-\d{6,}\.log"), "-*.log"),
 )
 
 

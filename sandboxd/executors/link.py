@@ -14,6 +14,7 @@ from sandboxd.errors import Code, SandboxdError, StartError
 from sandboxd.jail import wire
 from sandboxd.launcher import protocol
 from sandboxd.launcher.channel import Channel
+from sandboxd.launcher.undertaker import Will
 
 Reply = TypeVar("Reply", bound=protocol.LauncherMessage)
 Answer = tuple[protocol.LauncherMessage, list[int]]
@@ -29,9 +30,14 @@ class Link:
     Args:
         on_notice: takes what the launcher says unasked; it owns the descriptors.
         on_lost: called once when the launcher is gone without having been stopped.
+        make_will: says what is to go when this process is gone.
     """
 
-    def __init__(self, on_notice: Notice, on_lost: Callable[[str], None]) -> None:
+    def __init__(
+        self, on_notice: Notice, on_lost: Callable[[str], None], make_will: Callable[[], Will]
+    ) -> None:
+        self._make_will = make_will
+        self._will: Will | None = None
         self._on_notice = on_notice
         self._on_lost = on_lost
         self._numbers = itertools.count(1)
@@ -42,10 +48,12 @@ class Link:
     async def start(self) -> None:
         """Start the launcher process (exec: this process serves gRPC and never forks)."""
         ours, theirs = wire.pair()
-        with theirs:
+        self._will = self._make_will()
+        with theirs, self._will.reader() as will:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "sandboxd.launcher", "--fd", str(theirs.fileno()),
-                pass_fds=[theirs.fileno()], stdin=asyncio.subprocess.DEVNULL, start_new_session=True,
+                sys.executable, "-m", "sandboxd.launcher",
+                "--fd", str(theirs.fileno()), "--will-fd", str(will),
+                pass_fds=[theirs.fileno(), will], stdin=asyncio.subprocess.DEVNULL, start_new_session=True,
             )  # fmt: skip
         self._channel = Channel(ours, self._on_message, self._on_end)
 
@@ -132,8 +140,14 @@ class Link:
         self._waiting.clear()
         self._on_lost(reason)
 
+    def dismiss(self) -> None:
+        """Let the undertaker of a launcher that is gone go too: another one is there. Idempotent."""
+        if self._will is not None:
+            self._will.dismiss()
+
     async def stop(self) -> None:
         """End the launcher: closing the socket makes it remove everything and exit."""
+        self.dismiss()
         if self._channel is not None:
             self._channel.close()
             self._channel = None
@@ -159,8 +173,14 @@ def _gone(reason: str) -> SandboxdError:
     )
 
 
-def as_start_error(error: SandboxdError) -> StartError:
+def as_start_error(error: SandboxdError | TimeoutError) -> StartError:
     """Return the error as one that keeps the daemon from starting."""
+    if isinstance(error, TimeoutError):
+        return StartError(
+            Code.EXECUTOR_UNAVAILABLE,
+            f"The launcher was not ready within {START_SECONDS:g} s.",
+            remedy="Is the machine overloaded? The daemon's log has more.",
+        )
     return StartError(error.code, error.message, remedy=error.remedy)
 
 

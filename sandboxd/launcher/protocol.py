@@ -22,7 +22,6 @@ class Hello:
     prepare: list[str]  # environments whose zygote starts at once
     pool_size: int
     memory_total_bytes: int | None
-    ephemeral_dir: str | None  # removed when the daemon is gone, however it went
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,6 +70,7 @@ class House:
         self._cages = make_cages()
         self._python = self._make_python()
         self.daemon: Daemon | None = None
+        self.quiet: Snapshot | None = None
         if not ephemeral:
             # A file makes the directory somebody's: what the daemon takes away is its own alone, as in a service.
             self.runtime.mkdir(mode=0o700)
@@ -113,16 +114,19 @@ class House:
     # ---- life ------------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Start the daemon, have it do something once, and remember what a quiet house looks like."""
+        """Start the daemon, have it do something once, and remember what a quiet house looks like, always the same."""
         self.daemon = start_daemon_process(
             self.runtime, self.state, *self._flags, python=str(self._python), tree=self._tree
         )
         assert not self.daemon.error, self.daemon.error
         assert self.run("1 + 1") == "2"
+        if self.quiet is not None:
+            return
         self.quiet = self.snapshot()
         assert not settle(self._unsteady, SETTLE_SECONDS), "the house does not come to rest"
 
     def _unsteady(self) -> list[str]:
+        assert self.quiet is not None
         before, self.quiet = self.quiet, self.snapshot()
         return differences(before, self.quiet) + surplus_of_boxes(self.quiet)
 
@@ -155,12 +159,16 @@ class House:
 
     def assert_quiet(self) -> None:
         """Wait until all is as it was when the house was quiet."""
-        left = settle(lambda: differences(self.quiet, self.snapshot()), SETTLE_SECONDS)
+        quiet = self.quiet
+        assert quiet is not None
+        left = settle(lambda: differences(quiet, self.snapshot()), SETTLE_SECONDS)
         assert not left, left
 
     def assert_nothing_more(self) -> None:
         """Wait until nothing is there that was not in the quiet house, without any help."""
-        left = settle(lambda: surplus(self.quiet, self.snapshot()), SETTLE_SECONDS)
+        quiet = self.quiet
+        assert quiet is not None
+        left = settle(lambda: surplus(quiet, self.snapshot()), SETTLE_SECONDS)
         assert not left, left
 
     def assert_nothing(self) -> None:
@@ -209,6 +217,12 @@ class House:
             return next(process.pid for process in inmates if _role_of(process.parent) == "pid1")
         (pid,) = find(target)
         return pid
+
+    @staticmethod
+    def kill(pid: int) -> None:
+        """Kill a process, and wait until it is dead: a busy machine may let it run on for a while."""
+        os.kill(pid, signal.SIGKILL)
+        assert not settle(lambda: [pid for process in [look(pid)] if process and process.state != "Z"])
 
     def resting(self) -> int:
         """Return a guest that is stopped between two snippets, 0 when there is none."""

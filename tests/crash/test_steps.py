@@ -8,8 +8,6 @@ runs, with a child (running); between two snippets all is stopped (stopped); hal
 
 from __future__ import annotations
 
-import os
-import signal
 import time
 
 import pytest
@@ -66,10 +64,11 @@ def strike(house: House, step: str, target: str, client: ClientProcess | None) -
     if client is not None:
         client.kill()
     else:
-        os.kill(house.victim(target), signal.SIGKILL)
+        house.kill(house.victim(target))
     if wake is not None:
-        if step == "opened":
-            time.sleep(0.15)  # what the launcher says of the death now waits behind the news of the box
+        if step == "opened" or client is not None:
+            # What the launcher says of the death waits behind the news of the box; the front has missed the client.
+            time.sleep(0.15)
         wake()
     return visit
 
@@ -112,6 +111,36 @@ def test_the_front_is_killed(house: House, step: str) -> None:
     visit.finish()
     check_records(house, visit, step, "front")
     house.assert_serves()
+    house.assert_quiet()
+
+
+@pytest.mark.parametrize("target", ["zygote", "pid1", "launcher", "client"])
+def test_a_launcher_s_successor_is_killed_at_its_start(
+    house: House, clients: list[ClientProcess], target: str
+) -> None:
+    """A service's next launcher proves that the jail works: who dies meanwhile spoils one open, not the service."""
+    house.kill(house.victim("launcher"))
+    house.assert_nothing_more()
+    client = None
+    if target == "client":
+        client = clients.pop()
+        clients.append(ClientProcess())
+    visit = strike(house, "fork", target, client)
+    if visit is not None:
+        visit.finish()
+        assert_truthful(visit.execution, visit.told, house.ended(visit.execution_id), opened=visit.opened)
+    house.assert_serves()
+    house.assert_quiet()
+
+
+def test_a_front_without_a_launcher_is_killed(house: House) -> None:
+    """Nobody of the launcher's is left but its undertaker, which waits for this."""
+    house.kill(house.victim("launcher"))
+    house.assert_nothing_more()
+    house.kill(house.victim("front"))
+    house.buried()
+    house.assert_nothing()
+    house.start()
     house.assert_quiet()
 
 
