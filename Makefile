@@ -8,7 +8,7 @@ READY := .venv/.ready
 PROTO := .venv/proto/.ready
 comma := ,
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench proto clean
+.PHONY: help demo test lint bench soak proto clean
 
 help:  ## Show the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -30,6 +30,9 @@ lint: $(READY) $(PROTO)  ## Style, types, import contracts, freshness of generat
 
 bench: $(READY)  ## Print the ratios of design section 6
 	$(BIN)/python -m tests.bench $(ARGS)
+
+soak: $(READY)  ## Kill at random for minutes, then run 10,000 one-shots: nothing is left, nothing grows
+	cd tests && ../$(BIN)/python -m crash $(ARGS)
 
 proto: $(PROTO)  ## Generate the protobuf code again
 	.venv/proto/bin/python tests/project/check_proto.py
