@@ -8,7 +8,7 @@ READY := .venv/.ready
 PROTO := .venv/proto/.ready
 comma := ,
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench vm proto clean
+.PHONY: help demo test lint bench soak vm proto clean
 
 help:  ## Show the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -33,6 +33,9 @@ bench: $(READY)  ## Print the ratios of design section 6
 
 vm: $(READY)  ## The jail's tests on Debian kernels with cgroup v2 alone, in an emulated machine
 	$(BIN)/python -m tests.vm $(ARGS)
+
+soak: $(READY)  ## Kill at random for minutes, then run 10,000 one-shots: nothing is left, nothing grows
+	cd tests && ../$(BIN)/python -m crash $(ARGS)
 
 proto: $(PROTO)  ## Generate the protobuf code again
 	.venv/proto/bin/python tests/project/check_proto.py

@@ -10,7 +10,7 @@ home=/var/tmp/sandboxd-test-$uid
 
 as_user() {
     setpriv --reuid "$uid" --regid "$uid" --clear-groups --inh-caps=-all --no-new-privs \
-        env -i HOME="$home" PATH=/usr/local/bin:/usr/bin:/bin LANG=C.UTF-8 ${CI:+CI="$CI"} \
+        env -i HOME="$home" USER="sandboxd-test-$uid" PATH=/usr/local/bin:/usr/bin:/bin LANG=C.UTF-8 ${CI:+CI="$CI"} \
         ${PIP_FIND_LINKS:+PIP_FIND_LINKS="$PIP_FIND_LINKS"} ${PIP_INDEX_URL:+PIP_INDEX_URL="$PIP_INDEX_URL"} \
         ${PIP_CERT:+PIP_CERT="$PIP_CERT"} "$@"
 }

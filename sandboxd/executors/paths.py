@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sandboxd.errors import Code, SandboxdError
+from sandboxd.executors.base import FileStat
 
 MAX_PATH_BYTES = 1024
 _ROOT = "/work"
@@ -45,3 +48,8 @@ def failure(path: str, error: str) -> SandboxdError:
     """Return the error for an errno name."""
     code, text = _ERRORS.get(error, (Code.FILE_FAILED, f"failed with {error}"))
     return SandboxdError(code, f"{path[:200]!r} {text}.")
+
+
+def file_stat(raw: dict[str, Any]) -> FileStat:
+    """Return what pid 1 says of a file."""
+    return FileStat(str(raw["path"]), int(raw["size"]), str(raw["kind"]), float(raw["mtime"]))

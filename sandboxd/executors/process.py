@@ -24,6 +24,7 @@ from sandboxd.executors.link import START_SECONDS, Link, as_start_error
 from sandboxd.executors.run import Run
 from sandboxd.launcher import protocol
 from sandboxd.launcher.meter import Meter
+from sandboxd.launcher.undertaker import Will
 
 REST_SECONDS = 0.002
 """How long after a result the box runs on: the next snippet of a program that loops comes sooner, and finds it awake."""
@@ -44,6 +45,7 @@ class ProcessSettings:
         memory_total_bytes: a ceiling for all boxes together, where there is a memory cgroup.
         prepare: environments whose interpreter starts with the daemon.
         ephemeral_dir: removed when the daemon is gone, even by kill -9 (embedded mode).
+        sockets: the same for named sockets, each with the private directory whose lock its owner holds.
     """
 
     environments_dir: Path
@@ -55,6 +57,7 @@ class ProcessSettings:
     memory_total_bytes: int | None = None
     prepare: tuple[str, ...] = ()
     ephemeral_dir: Path | None = None
+    sockets: tuple[tuple[Path, Path], ...] = ()
 
 
 class ProcessExecutor:
@@ -65,13 +68,19 @@ class ProcessExecutor:
     def __init__(self, settings: ProcessSettings) -> None:
         self._settings = settings
         self._boxes: dict[int, ProcessBox] = {}
-        self._link = Link(self._on_notice, self._on_lost)
+        self._link = self._new_link()
         self._launcher_gone = False
         self.instance = ""
-        self._restarting = asyncio.Lock()
+        self._reviving: asyncio.Task[None] | None = None
         self.on_gone: Callable[[str], None] = lambda _: None
         """Called when the launcher died; where there is no ephemeral directory the next `open` starts another."""
         self.host: dict[str, str] = {}
+
+    def _new_link(self) -> Link:
+        return Link(self._on_notice, self._on_lost, self._make_will)
+
+    def _make_will(self) -> Will:
+        return Will(self._settings.ephemeral_dir, self._settings.sockets)
 
     async def start(self) -> None:
         """Start the launcher and have it prove that the jail works here.
@@ -94,12 +103,11 @@ class ProcessExecutor:
             zygote_boxes=settings.zygote_boxes,
             zygote_seconds=settings.zygote_seconds,
             memory_total_bytes=settings.memory_total_bytes,
-            ephemeral_dir=str(settings.ephemeral_dir) if settings.ephemeral_dir else None,
         )
         try:
             async with asyncio.timeout(START_SECONDS):
                 ready, _ = await self._link.ask(hello, protocol.Ready)
-        except SandboxdError as error:
+        except (SandboxdError, TimeoutError) as error:
             await self._link.stop()
             raise as_start_error(error) from None
         self.host = ready.host
@@ -111,19 +119,49 @@ class ProcessExecutor:
         request = protocol.Open(
             self._link.number(), spec.display_id, spec.environment, limits, list(spec.require), spec.fresh
         )
-        opened, fds = await self._link.ask(request, protocol.Opened)
-        box = ProcessBox(self._link, spec, opened, fds)
-        self._boxes[opened.box] = box
-        box.on_closed = lambda: self._boxes.pop(opened.box, None)
-        return box
+        link = self._link
+        made: list[ProcessBox] = []
+
+        def arrived(opened: protocol.Opened, fds: list[int]) -> None:
+            box = self._boxes[opened.box] = ProcessBox(link, spec, opened, fds)
+            box.on_closed = lambda: self._forget(opened.box, box)
+            made.append(box)
+
+        try:
+            await link.ask(request, protocol.Opened, arrived)
+        except asyncio.CancelledError:
+            for box in made:
+                box.abandon()  # it came in the same turn as the caller gave up
+            raise
+        return made[0]
+
+    def _forget(self, number: int, box: ProcessBox) -> None:
+        if self._boxes.get(number) is box:  # another launcher counts from 1 again
+            del self._boxes[number]
 
     async def _revive(self) -> None:
-        """Start another launcher after the death of the last one."""
-        async with self._restarting:
-            # Its undertaker takes an ephemeral directory away, sockets and all: such a daemon ends (`on_gone`).
-            if self._launcher_gone and self._settings.ephemeral_dir is None:
-                self._link = Link(self._on_notice, self._on_lost)
-                await self.start()
+        """Start another launcher after the death of the last one, for all who wait, whoever of them gives up."""
+        # Its undertaker takes an ephemeral directory away, sockets and all: such a daemon ends (`on_gone`).
+        if self._launcher_gone and self._reviving is None and self._settings.ephemeral_dir is None:
+            self._reviving = asyncio.get_running_loop().create_task(self._start_another())
+            self._reviving.add_done_callback(self._revived)
+        if self._reviving is not None:
+            await asyncio.shield(self._reviving)
+
+    async def _start_another(self) -> None:
+        last, self._link = self._link, self._new_link()
+        try:
+            await self.start()
+        except BaseException:
+            await self._link.stop()
+            self._link, self._launcher_gone = last, True  # the next `open` tries again
+            raise
+        last.dismiss()
+
+    def _revived(self, task: asyncio.Task[None]) -> None:
+        self._reviving = None
+        if not task.cancelled():
+            task.exception()  # read here: nobody may be waiting for it any more
 
     def environment(self, name: str) -> EnvironmentInfo:
         """See `Executor.environment`."""
@@ -159,6 +197,9 @@ class ProcessExecutor:
         """Close every box and stop the launcher."""
         for box in list(self._boxes.values()):
             box.lost("the daemon stops", notify=False)
+        if self._reviving is not None:
+            self._reviving.cancel()
+            await asyncio.wait([self._reviving])
         await self._link.stop()
 
 
@@ -205,7 +246,7 @@ class ProcessBox:
             self._busy = False
 
     async def _execute(self, job: Job, sink: Sink) -> Result:
-        guest = await asyncio.shield(self._guest)
+        guest = await self._ready_guest()
         self._check_open()
         self._stay_awake()  # the launcher takes this one's beginning for the last one's end
         run = self._run = Run(
@@ -220,6 +261,13 @@ class ProcessBox:
             self._ran = run
         lost = result.variables_lost or lost_before
         return dataclasses.replace(result, variables_lost=lost)
+
+    async def _ready_guest(self) -> GuestLink:
+        while True:
+            awaited = self._guest
+            guest = await asyncio.shield(awaited)
+            if awaited is self._guest:  # else it died while this task waited for its turn
+                return guest
 
     def rest(self) -> None:
         """See `Box.rest`."""
@@ -325,14 +373,14 @@ class ProcessBox:
             self._upload_of[paths.relative(path)].append(upload)
         else:
             done, fds = await self._file("read", path)
-        return fds[0], _stat(done.stat)
+        return fds[0], paths.file_stat(done.stat)
 
     async def commit_file(self, path: str, *, keep: bool) -> FileStat | None:
         """See `Box.commit_file`."""
         uploads = self._upload_of[paths.relative(path)]
         upload = uploads.pop() if uploads else 0
         done, _ = await self._file("commit", path, upload=upload, keep=keep)
-        return _stat(done.stat) if keep else None
+        return paths.file_stat(done.stat) if keep else None
 
     async def list_files(self, path: str) -> tuple[list[FileStat], bool]:
         """See `Box.list_files`."""
@@ -340,16 +388,24 @@ class ProcessBox:
         with open(fds[0], "rb") as file:  # noqa: ASYNC230, PTH123  a memfd: no disk behind it
             file.seek(0)
             listing = json.loads(file.read(MAX_LISTING_BYTES))
-        return [_stat(entry) for entry in listing["files"]], bool(listing["truncated"])
+        return [paths.file_stat(entry) for entry in listing["files"]], bool(listing["truncated"])
 
     async def stat_file(self, path: str) -> FileStat:
         """See `Box.stat_file`."""
         done, _ = await self._file("stat", path)
-        return _stat(done.stat)
+        return paths.file_stat(done.stat)
 
     async def remove_file(self, path: str) -> None:
         """See `Box.remove_file`."""
         await self._file("remove", path)
+
+    def abandon(self) -> None:
+        """Close without waiting, for a caller that gave up."""
+        if not self._closed:
+            self._closed = True
+            self._link.tell(protocol.Close(self._link.number(), self._number))
+            self._drop_guest("closed")
+            self.on_closed()
 
     async def close(self) -> None:
         """See `Box.close`."""
@@ -365,10 +421,6 @@ class ProcessBox:
         finally:
             self._drop_guest("closed")
             self.on_closed()
-
-
-def _stat(raw: dict[str, Any]) -> FileStat:
-    return FileStat(str(raw["path"]), int(raw["size"]), str(raw["kind"]), float(raw["mtime"]))
 
 
 def _session_lost(reason: str) -> SandboxdError:

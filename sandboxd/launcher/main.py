@@ -1,4 +1,4 @@
-"""The launcher's executable: `python -m sandboxd.launcher --fd N`, where N is a SEQPACKET socket to the front."""
+"""The launcher's executable: `python -m sandboxd.launcher --fd N --will-fd M`: a SEQPACKET socket and the front's `Will`."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ class Launcher:
             raise SandboxdError(Code.EXECUTOR_UNAVAILABLE, f"The jail does not know {kernel.MACHINE}.")
         own = household(os.getppid()) | {os.getpid(), self._undertaker.pid}
         self._host = Host(hello.instance, hello.memory_total_bytes, own)
-        self._undertaker.remember(cgroups=self._host.cgroups.roots, directory=hello.ephemeral_dir)
+        self._undertaker.remember(self._host.cgroups.roots)
         term = Term(hello.zygote_boxes, hello.zygote_seconds)
         self._zygotes = Zygotes(build_filters(), self._host.reaper, term, self._on_turn)
         bounds = PoolBounds(hello.pool_size, hello.pool_max, hello.pool_fresh, hello.memory_total_bytes)
@@ -198,13 +198,17 @@ class Launcher:
 
 
 def main() -> int:
-    """Run the launcher on the descriptor that `--fd` names."""
+    """Run the launcher on the descriptors that `--fd` and `--will-fd` name."""
     parser = argparse.ArgumentParser(
         prog="sandboxd.launcher", description="Internal: started by 'sandboxd serve'."
     )
     parser.add_argument("--fd", type=int, required=True)
-    number: int = parser.parse_args().fd
-    undertaker = Undertaker()  # before the loop, the sockets and everything else it must not hold
+    parser.add_argument("--will-fd", type=int, required=True)
+    arguments = parser.parse_args()
+    number: int = arguments.fd
+    undertaker = Undertaker(
+        arguments.will_fd
+    )  # before the loop, the sockets and everything else it must not hold
     sock = socket.socket(fileno=number)
     sock.set_inheritable(False)
     asyncio.run(_run(sock, undertaker))

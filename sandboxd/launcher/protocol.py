@@ -26,7 +26,6 @@ class Hello:
     zygote_boxes: int  # after which a zygote is replaced
     zygote_seconds: float
     memory_total_bytes: int | None
-    ephemeral_dir: str | None  # removed when the daemon is gone, however it went
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,6 +79,7 @@ class Daemon:
                 memory_total_bytes=config.memory_total or None,
                 prepare=("base",),
                 ephemeral_dir=ephemeral,
+                sockets=(public.place, admin.place),
             )
         )
         stack.push_async_callback(executor.close)

@@ -13,6 +13,7 @@ import os
 import shutil
 import socket
 import stat
+import time
 from pathlib import Path
 
 from sandboxd.errors import Code, StartError
@@ -20,6 +21,7 @@ from sandboxd.errors import Code, StartError
 _PATH_MAX_BYTES = 107  # sun_path holds 108, the last one NUL
 _DIRECTORY_MODE = 0o750
 _BACKLOG = 128
+_LOCK_SECONDS = 0.3  # an undertaker of a killed daemon holds a lock for as long as it takes to remove a file
 
 
 def socket_path(address: str) -> Path:
@@ -78,6 +80,11 @@ class PublicSocket:
         """Return the address of a socket in the private directory, for this daemon's own user."""
         return f"unix:{self._directory / backend.name}"
 
+    @property
+    def place(self) -> tuple[Path, Path]:
+        """Name the socket and its private directory, for whoever takes them away after a kill."""
+        return self.path, self._directory
+
     def close(self) -> None:
         """Take socket and directory away, unless somebody else's socket stands there by now. Idempotent."""
         if self._descriptor < 0:
@@ -110,26 +117,40 @@ class PublicSocket:
             )
 
     def _open_private(self) -> int:
-        with contextlib.suppress(FileExistsError):
-            self._directory.mkdir(mode=0o700)
-        descriptor = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        try:
-            status = os.fstat(descriptor)
-            if status.st_uid != os.geteuid():
-                raise _unusable(  # noqa: TRY301  # the handlers below close the descriptor
-                    self._address, f"has a foreign {self._directory.name} beside it", "Remove that."
-                )
-            os.fchmod(descriptor, 0o700)
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            raise self._in_use() from None
-        except BaseException:
-            os.close(descriptor)
-            raise
+        until = time.monotonic() + _LOCK_SECONDS
+        while True:
+            with contextlib.suppress(FileExistsError):
+                self._directory.mkdir(mode=0o700)
+            descriptor = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                self._make_ours(descriptor)
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if self._stands(descriptor):
+                    break
+            except BlockingIOError:
+                if time.monotonic() > until:
+                    os.close(descriptor)
+                    raise self._in_use() from None
+                time.sleep(0.01)
+            except BaseException:
+                os.close(descriptor)
+                raise
+            os.close(descriptor)  # an undertaker takes away what a killed daemon left
         for name in os.listdir(descriptor):  # noqa: PTH208  # what a killed daemon left
             os.unlink(name, dir_fd=descriptor)
         return descriptor
+
+    def _make_ours(self, descriptor: int) -> None:
+        if os.fstat(descriptor).st_uid != os.geteuid():
+            raise _unusable(self._address, f"has a foreign {self._directory.name} beside it", "Remove that.")
+        os.fchmod(descriptor, 0o700)
+
+    def _stands(self, descriptor: int) -> bool:
+        """Tell whether the directory that was locked is still the one at its path."""
+        try:
+            return self._directory.lstat().st_ino == os.fstat(descriptor).st_ino
+        except FileNotFoundError:
+            return False
 
     def _check_stale(self) -> None:
         """Let a socket file be replaced only if nobody listens on it."""

@@ -15,6 +15,7 @@ from typing import Any
 
 import pyseccomp
 import pytest
+import traces
 
 from sandboxd.events import Display, Limits, Output, Result
 from sandboxd.executors.base import BoxSpec, Job
@@ -125,75 +126,10 @@ def number(name: str) -> int:
     return int(found)
 
 
-# ---- processes, as the host sees them -----------------------------------------------------------------------------
+# ---- the host ------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Process:
-    """A process of this test run. `role` is launcher, undertaker, zygote, pid1, inmate, waiting or other.
-
-    `waiting` is the guest of a box in the pool: no policy's limits are on it yet.
-    """
-
-    pid: int
-    parent: int
-    state: str
-    role: str
-
-
-def family(root: int | None = None) -> list[Process]:
-    """Return every living descendant of a process (this one by default), zombies left out."""
-    children: dict[int, list[Process]] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and (process := _look(int(entry.name))) is not None:
-            children.setdefault(process.parent, []).append(process)
-    found: list[Process] = []
-    todo = [root or os.getpid()]
-    while todo:
-        below = children.get(todo.pop(), [])
-        found += below
-        todo += [process.pid for process in below]
-    return [process for process in found if process.state != "Z"]
-
-
-def _look(pid: int) -> Process | None:
-    try:
-        status = dict(
-            line.split(":\t", 1)
-            for line in Path(f"/proc/{pid}/status").read_text().splitlines()
-            if ":\t" in line
-        )
-        command = Path(f"/proc/{pid}/cmdline").read_bytes()
-        limits = Path(f"/proc/{pid}/limits").read_text()
-    except (OSError, ValueError):
-        return None
-    role = _role(status, command)
-    if role == "inmate" and re.search(r"^Max address space +unlimited", limits, re.MULTILINE):
-        role = "waiting"
-    return Process(pid, int(status["PPid"]), status["State"][0], role)
-
-
-def _role(status: dict[str, str], command: bytes) -> str:
-    ids = status.get("NSpid", "").split()
-    if len(ids) > 1 and ids != [status["Pid"]] * len(ids):
-        return "pid1" if ids[-1] == "1" else "inmate"
-    if b"sandboxd.launcher" in command:
-        return "launcher"
-    return "zygote" if b"sandboxd.jail.zygote" in command else "other"
-
-
-def find(role: str, root: int | None = None) -> list[int]:
-    """Return the pids of a role, oldest first. The undertaker is the launcher's own fork of itself."""
-    members = family(root)
-    launchers = {process.pid for process in members if process.role == "launcher"}
-    undertakers = {
-        process.pid for process in members if process.pid in launchers and process.parent in launchers
-    }
-    pids = {
-        "launcher": launchers - undertakers,
-        "undertaker": undertakers,
-    }.get(role, {process.pid for process in members if process.role == role})
-    return sorted(pids)
+family, find = traces.family, traces.find
 
 
 def group_of(pid: int) -> Path:

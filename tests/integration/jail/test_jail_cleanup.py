@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import json
 import os
 import signal
@@ -20,6 +19,7 @@ import jail_boxes
 import pytest
 import pytest_asyncio
 from jail_boxes import PHASES, eventually, find, run
+from traces import Snapshot, adopt_orphans
 
 from sandboxd.errors import SandboxdError
 from sandboxd.executors.base import Job
@@ -27,33 +27,24 @@ from sandboxd.executors.process import ProcessExecutor, ProcessSettings
 
 pytestmark = [pytest.mark.userns, pytest.mark.asyncio(loop_scope="module")]
 
-PR_SET_CHILD_SUBREAPER = 36
-
 
 @pytest.fixture(scope="module", autouse=True)
 def _reaper_of_orphans() -> Iterator[None]:
-    prctl = ctypes.CDLL(None, use_errno=True).prctl
-    assert prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
-    yield
-    prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+    with adopt_orphans():
+        yield
 
 
 class Traces:
-    """What there is of us on this host: processes, cgroups, mounts, descriptors, temporary files."""
+    """What there is of us on this host, and of our cgroups and descriptors beside it."""
 
     def __init__(self, temporary: Path) -> None:
         self.temporary = temporary
         self.instances: list[str] = []
         self.before = self._now()
 
-    def _now(self) -> dict[str, object]:
-        return {
-            "processes": sorted((process.pid, process.role) for process in jail_boxes.family()),
-            "cgroups": [str(path) for name in self.instances for path in jail_boxes.cgroup_directories(name)],
-            "mounts": Path("/proc/self/mountinfo").read_text(),
-            "descriptors": len(os.listdir("/proc/self/fd")),
-            "files": sorted(os.listdir(self.temporary)),
-        }
+    def _now(self) -> tuple[object, ...]:
+        cgroups = [path for name in self.instances for path in jail_boxes.cgroup_directories(name)]
+        return Snapshot.take(directories=[self.temporary]), cgroups, len(os.listdir("/proc/self/fd"))
 
     async def gone(self, seconds: float = 5.0) -> None:
         """Wait until all is as it was."""

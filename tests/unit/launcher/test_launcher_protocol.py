@@ -11,7 +11,7 @@ from sandboxd.jail import wire
 from sandboxd.launcher import protocol
 
 MESSAGES = [
-    protocol.Hello(1, "ab12", "/environments", ["base"], 2, 8, 1, 1000, 3600.0, None, None),
+    protocol.Hello(1, "ab12", "/environments", ["base"], 2, 8, 1, 1000, 3600.0, None),
     protocol.Ready(1, {"cgroup_memory": "not writable"}),
     protocol.Open(2, "s-aaaa", "base", {"pids": 8}, ["seccomp"], True),
     protocol.Opened(2, 7, "3.11.7", [["seccomp", True, ""]], True, 4242, ["scratch", "pids.events"]),

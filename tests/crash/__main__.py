@@ -1,0 +1,93 @@
+"""`cd tests && python -m crash`, that is `make soak`: random kills in every mode, then the long soak; a table and JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import secrets
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from traces import adopt_orphans
+
+from crash import gauge
+from crash.house import MAX_SESSIONS, House
+from crash.modes import MODES
+from crash.random_kills import RandomKills
+from crash.soak import EDITS, Soak
+
+MEMORY_ALLOWED_BYTES = 1 << 20
+
+
+def kills(mode: str, seed: int, count: int) -> dict[str, object]:
+    """Run the random kills in one mode."""
+    house = House(mode, flags=["--max-sessions", str(MAX_SESSIONS)])
+    try:
+        house.start()
+        report = RandomKills(house, seed).run(count)
+        house.audit()
+    finally:
+        house.close()
+    print(report, flush=True)
+    return asdict(report)
+
+
+def soak(mode: str, seed: int, options: argparse.Namespace) -> tuple[dict[str, object], bool]:
+    """Run the soak in one mode; tell whether everything was flat."""
+    house = House(mode, edits=EDITS, flags=["--log-level", "warning"])
+    try:
+        house.start()
+        report = Soak(house, seed).run(
+            one_shots=options.one_shots, sessions=options.sessions, windows=options.windows
+        )
+        house.audit()
+    finally:
+        house.close()
+    rows = gauge.rows(report.samples, MEMORY_ALLOWED_BYTES)
+    print(
+        f"{options.one_shots} one-shots and {options.sessions} sessions in mode {mode}, seed {seed}: "
+        f"{report.seconds:.0f} s, {dict(report.outcomes)}"
+    )
+    print(gauge.table(rows), flush=True)
+    told = {**asdict(report), "mode": mode, "rows": [{**asdict(row), "flat": row.flat} for row in rows]}
+    return told, all(row.flat for row in rows)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="crash", description=__doc__)
+    parser.add_argument("--only", choices=("kills", "soak"), help="one of the two phases")
+    parser.add_argument(
+        "--mode", choices=tuple(MODES), help="one kind of host instead of all that this machine can be"
+    )
+    parser.add_argument("--seed", type=int, default=secrets.randbelow(1 << 30), help="of the random choices")
+    parser.add_argument("--kills", type=int, default=200, help="random kills a mode")
+    parser.add_argument("--one-shots", type=int, default=10_000)
+    parser.add_argument("--sessions", type=int, default=500)
+    parser.add_argument(
+        "--windows", type=int, default=20, help="looks at the daemon's memory and all that it holds"
+    )
+    parser.add_argument("--json", type=Path, help="write everything here too")
+    options = parser.parse_args()
+    modes = [options.mode] if options.mode else [name for name, mode in MODES.items() if mode.available()]
+    print(
+        f"seed={options.seed} modes={','.join(modes)} uid={os.geteuid()} cores={os.cpu_count()} "
+        f"kernel={platform.release()} python={platform.python_version()}",
+        flush=True,
+    )
+    told: dict[str, object] = {"seed": options.seed, "uid": os.geteuid(), "kernel": platform.release()}
+    flat = True
+    with adopt_orphans():
+        if options.only != "soak":
+            told["kills"] = [kills(mode, options.seed, options.kills) for mode in modes]
+        if options.only != "kills":
+            told["soak"], flat = soak(modes[0], options.seed, options)
+    if options.json is not None:
+        options.json.write_text(json.dumps(told, indent=2) + "\n")
+    return 0 if flat else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from traces import adopt_orphans
+
+from crash.house import FEW_SLOTS, MAX_SESSIONS, House
+from crash.modes import MODES
+from crash.steps import EDITS
+from crash.visits import ClientProcess
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _orphans() -> Iterator[None]:
+    with adopt_orphans():
+        yield
+
+
+@pytest.fixture(scope="module", params=[pytest.param("v1", marks=pytest.mark.root), "none"])
+def mode(request: pytest.FixtureRequest) -> str:
+    """The kind of host: a mode that this machine cannot be fails in CI."""
+    name: str = request.param
+    if not MODES[name].available():
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"this machine cannot be {name!r}")
+    return name
+
+
+@pytest.fixture(scope="module")
+def house(mode: str) -> Iterator[House]:
+    """A service without waiting boxes, so that a step is always the next session's."""
+    house = House(
+        mode,
+        edits=[*EDITS, FEW_SLOTS],
+        flags=["--pool-size", "0", "--max-sessions", str(MAX_SESSIONS)],
+    )
+    try:
+        house.start()
+        yield house
+        house.audit()
+    finally:
+        house.close()
+
+
+@pytest.fixture(scope="module")
+def clients() -> Iterator[list[ClientProcess]]:
+    """Client processes that wait for an order; whoever takes one puts another in its place."""
+    waiting = [ClientProcess()]
+    yield waiting
+    for client in waiting:
+        client.kill()
