@@ -171,7 +171,7 @@ class Launcher:
                     box.meter.guest_pid, box.report, box.guest_report,
                     self._host.cgroup_reasons, set(self._host.cgroups.homes),
                 )  # fmt: skip
-                rows += sharing.sharing_rows(fresh=box.fresh)
+                rows += sharing.sharing_rows(fresh=box.zygote.single)
                 total = message.limits.get("memory_enforce") == "total"
                 protections.check_required(rows, message.require, memory_total=total)
                 self._boxes[box.number] = box

@@ -108,7 +108,7 @@ class Pool:
     async def _take(self, shelf: Shelf, limits: dict[str, Any]) -> tuple[Box, bool]:
         shelf.limits = limits
         while (box := shelf.pop(limits)) is not None:
-            if box.waits and box.made_for == shelf.environment:
+            if box.waits and box.zygote.environment == shelf.environment:
                 shelf.hits += 1
                 return box, True
             await box.close()
@@ -157,7 +157,7 @@ class Pool:
         try:
             await box.build()
         except SandboxdError:
-            if not box.orphaned:
+            if not box.zygote.lost:
                 raise
             await box.close()
             return False
