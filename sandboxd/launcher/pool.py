@@ -25,7 +25,7 @@ from sandboxd.launcher.turnover import Line
 
 REFILL_SECONDS = 0.005  # the first snippet goes before the next box
 LOOK_SECONDS = 15.0  # between two looks at what nobody took
-WAITING_BYTES = 8 << 20  # what one costs: 6 MiB with pandas, kernel memory included
+WAITING_BYTES = 8 << 20  # what one costs: 7 MiB with pandas, kernel memory included
 SHARE_OF_MEMORY = 16  # all that wait above the least take no more than this part of the memory
 MEMINFO = Path("/proc/meminfo")
 
