@@ -9,22 +9,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import select
 import signal
 from collections.abc import Callable
 from typing import Any
 
 from sandboxd.errors import Code, SandboxdError
-from sandboxd.jail import lockdown, wire
+from sandboxd.jail import wire
 from sandboxd.launcher import idmaps, protocol
 from sandboxd.launcher.cgroups import Cgroup
 from sandboxd.launcher.death import tell_death
 from sandboxd.launcher.ends import Three, close_all, guest_ends, in_order, pid_of
 from sandboxd.launcher.execution import Execution, Reins
+from sandboxd.launcher.guest_limits import limit_guest
 from sandboxd.launcher.host import Host
 from sandboxd.launcher.meter import SCRATCH, Meter, Reading
 from sandboxd.launcher.pid1 import Pid1
+from sandboxd.launcher.protections import Row, active_protections
 from sandboxd.launcher.rest import Freezer, Rest, Stopper
+from sandboxd.launcher.sharing import sharing_rows
 from sandboxd.launcher.zygotes import Zygote
 
 SWEEP_SECONDS = 2.0  # a pid 1 that has not swept by then is killed, and the box with it
@@ -41,6 +43,7 @@ class Box:
         self.environment = zygote.environment.name
         self.report: dict[str, Any] = {}  # what pid 1 said of its set-up
         self.guest_report = ""
+        self.protections: list[Row] = []  # verified once it is built
         self.python = ""
         self.zygote = zygote
         self._host = host
@@ -125,6 +128,13 @@ class Box:
         self.meter = Meter(self.counters)
         self._rest = self._make_rest()
         self._take_guest(*await pid1.in_time(started, "mapped"))
+        self.protections = [
+            *active_protections(
+                self.meter.guest_pid, self.report, self.guest_report,
+                self._host.cgroup_reasons, set(self._host.cgroups.homes),
+            ),
+            *sharing_rows(fresh=self.zygote.single),
+        ]  # fmt: skip
 
     def fits(self, limits: dict[str, Any] | None) -> bool:
         """Tell whether the box can take these limits: a file system is sized once, often before they are known (None)."""
@@ -165,29 +175,13 @@ class Box:
         if self._size is None:
             await self.size(limits)
         self._limit(limits)
-        self._limit_guest(limits)
+        assert self.meter is not None
+        limit_guest(self.meter.guest_pid, self._guest_fd, self.guest_report, limits)
         self._checked_out = True
         self.zygote.count_use()
         fds, self._front_fds = self._front_fds, None
         assert fds is not None
         return fds
-
-    def _limit_guest(self, limits: dict[str, Any]) -> None:
-        """Set the guest's own limits from outside: who made a user namespace has every capability in it.
-
-        Raises:
-            SandboxdError: JAIL_FAILED.
-        """
-        assert self.meter is not None
-        said = dict(item.split("=", 1) for item in self.guest_report.split(",") if "=" in item)
-        try:
-            lockdown.set_policy_rlimits(self.meter.guest_pid, limits, int(said["mapped"]))
-        except OSError as error:
-            raise SandboxdError(
-                Code.JAIL_FAILED, f"The waiting guest could not be limited ({error})."
-            ) from None
-        if not self._guest_alive or select.select([self._guest_fd], [], [], 0)[0]:
-            raise SandboxdError(Code.JAIL_FAILED, "The waiting guest died at its check-out.")
 
     def _take_guest(self, message: wire.Message, fds: list[int]) -> None:
         """Take over the guest that pid 1 started.
