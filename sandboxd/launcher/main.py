@@ -183,7 +183,7 @@ class Launcher:
             await box.close()
             raise
         finally:
-            self._pool.done()
+            self._pool.done(fresh=message.fresh)
 
     async def _close_box(self, message: protocol.Close) -> None:
         box = self._boxes.pop(message.box, None)

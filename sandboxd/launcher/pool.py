@@ -63,11 +63,13 @@ class Pool:
         self._line = line
         self._loop = asyncio.get_running_loop()
         self._shelves: dict[tuple[str, bool], Shelf] = {}
-        self._running = 0  # check-outs under way
+        self._running = (
+            0  # check-outs under way but for fresh ones: their start would keep the pool empty for long
+        )
         self._beside = max(1, len(os.sched_getaffinity(0)) // 2)
         self._building: set[bool] = (
             set()
-        )  # one builder of fresh boxes, which take long, and one of the others
+        )  # of fresh boxes, which take long, and of the others: a builder each
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
 
@@ -81,19 +83,19 @@ class Pool:
         Raises:
             SandboxdError: see `Box.build`.
         """
-        self._running += 1
+        self._running += not fresh
         try:
             return await self._take(self._shelf(environment, fresh=fresh), limits)
         except BaseException:
-            self._checked_out()
+            self._checked_out(fresh=fresh)
             raise
 
-    def done(self) -> None:
+    def done(self, *, fresh: bool) -> None:
         """Tell that a check-out is over."""
-        self._loop.call_later(REFILL_SECONDS, self._checked_out)
+        self._loop.call_later(REFILL_SECONDS, lambda: self._checked_out(fresh=fresh))
 
-    def _checked_out(self) -> None:
-        self._running -= 1
+    def _checked_out(self, *, fresh: bool) -> None:
+        self._running -= not fresh
         self.wake()
 
     def _shelf(self, environment: Environment, *, fresh: bool) -> Shelf:
@@ -112,9 +114,7 @@ class Pool:
                 shelf.hits += 1
                 return box, True
             await box.close()
-        if (
-            shelf.fresh or shelf.builds
-        ):  # the very first of an environment tells nothing of how many should wait
+        if shelf.fresh or shelf.builds:  # an environment's very first tells nothing of how many should wait
             shelf.missed += 1
         if (box := await self._join(shelf)) is not None:
             shelf.joined += 1
