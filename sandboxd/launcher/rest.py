@@ -4,8 +4,9 @@ With cgroup v2 the guest's group is frozen, which a program cannot notice but by
 its pidfd, everything else by pid 1, which signals its whole namespace at once. That is weaker: a stopped process's parent is
 told, so a program can see it, and SIGCONT wakes it. In both cases a kill ends it at once.
 
-SIGSTOP cannot be blocked, but it can be undone: whoever is in the midst of a system call when it comes may still send SIGCONT,
-and a dying parent makes the kernel send one. So a stop is looked after until it holds; who does not stand still is killed.
+SIGSTOP cannot be blocked, but it can be undone: whoever is in the midst of a system call when it comes may still send
+SIGCONT, and a dying parent makes the kernel send one. So a stop is looked after until it holds; who does not stand still is
+killed.
 """
 
 from __future__ import annotations
