@@ -31,7 +31,7 @@ import time
 
 now = time.monotonic()
 beats = [float(line) for line in open("beats") if line.endswith("\n")]
-late = [beat for beat in beats if now - 0.55 < beat < now - 0.15]
+late = [beat for beat in beats if now - 0.55 < beat < now - 0.25]
 print("beats", len(beats) > 0)
 if late:
     escaped("ran between the snippets", len(late))
