@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from sandboxd.errors import Code, SandboxdError
@@ -17,13 +17,26 @@ STOP_SECONDS = 5.0
 
 
 class Host:
-    """The host as this launcher may use it. One a process."""
+    """The host as this launcher may use it. One a process.
 
-    def __init__(self, instance: str, memory_total_bytes: int | None, own: frozenset[int]) -> None:
+    Args:
+        instance: names this launcher's cgroups.
+        memory_total_bytes: a ceiling for all of them.
+        own: processes of this daemon.
+        announce: hears which cgroups there will be, before they are made.
+    """
+
+    def __init__(
+        self,
+        instance: str,
+        memory_total_bytes: int | None,
+        own: frozenset[int],
+        announce: Callable[[list[str]], None],
+    ) -> None:
         self.instance = instance
         self.is_root = os.geteuid() == 0
         homes, self.cgroup_reasons = find_homes(own=own)
-        self.cgroups = CgroupTree(homes, instance, memory_total_bytes)
+        self.cgroups = CgroupTree(homes, instance, memory_total_bytes, announce)
         self.reaper = Reaper()
         self._slots = list(range(idmaps.SLOTS - 1, -1, -1))
         self._tasks: set[asyncio.Task[None]] = set()

@@ -11,6 +11,8 @@ from crash.modes import MODES
 from crash.steps import EDITS
 from crash.visits import ClientProcess
 
+NONE_WAITS = ("--pool-size", "0", "--pool-max", "0", "--pool-fresh", "0")
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _orphans() -> Iterator[None]:
@@ -18,7 +20,9 @@ def _orphans() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="module", params=[pytest.param("v1", marks=pytest.mark.root), "none"])
+@pytest.fixture(
+    scope="module", params=[*(pytest.param(name, marks=pytest.mark.root) for name in ("v2", "v1")), "none"]
+)
 def mode(request: pytest.FixtureRequest) -> str:
     """The kind of host: a mode that this machine cannot be fails in CI."""
     name: str = request.param
@@ -33,7 +37,7 @@ def house(mode: str) -> Iterator[House]:
     house = House(
         mode,
         edits=[*EDITS, FEW_SLOTS],
-        flags=["--pool-size", "0", "--max-sessions", str(MAX_SESSIONS)],
+        flags=[*NONE_WAITS, "--max-sessions", str(MAX_SESSIONS)],
     )
     try:
         house.start()

@@ -21,7 +21,7 @@ from sandboxd_client import NotStartedError, Sandbox
 from traces import Snapshot, descent, differences, family, find, look, reap, settle, surplus
 
 from crash import steps
-from crash.modes import MODES, Mode, make_cages, remove_cages
+from crash.modes import CGROUPS, MODES, Mode, make_cages, remove_cages
 from sandboxd.log import verify
 from sandboxd.log.segments import list_segments
 
@@ -229,10 +229,10 @@ class House:
         assert not settle(lambda: [pid for process in [look(pid)] if process and process.state != "Z"])
 
     def resting(self) -> int:
-        """Return a guest that is stopped between two snippets, 0 when there is none."""
+        """Return a guest that rests between two snippets, 0 when there is none."""
         for pid in descent():
             process = look(pid)
-            if process is not None and process.role == "inmate" and process.state == "T":
+            if process is not None and process.role == "inmate" and (process.state == "T" or _is_frozen(pid)):
                 return pid
         return 0
 
@@ -263,6 +263,17 @@ class House:
 def _guests(snapshot: Snapshot) -> list[str]:
     """Tell of open boxes; those that wait are a part of a quiet house."""
     return ["a box is open"] if snapshot.rows["processes"]["inmate"] else []
+
+
+def _is_frozen(pid: int) -> bool:
+    """Tell whether a process's v2 group is frozen, where there is one."""
+    with contextlib.suppress(OSError, StopIteration):
+        lines = Path(f"/proc/{pid}/cgroup").read_text().splitlines()
+        where = next(line[4:] for line in lines if line.startswith("0::/"))
+        places = (CGROUPS / "unified" / where, CGROUPS / where)
+        events = next(place / "cgroup.events" for place in places if (place / "cgroup.events").exists())
+        return "frozen 1" in events.read_text()
+    return False
 
 
 def _role_of(pid: int) -> str:
