@@ -128,6 +128,8 @@ class Launcher:
             raise SandboxdError(Code.EXECUTOR_UNAVAILABLE, f"The jail does not know {kernel.MACHINE}.")
         own = household(self._front) | {os.getpid(), self._undertaker.pid}
         self._host = Host(hello.instance, hello.memory_total_bytes, own, self._undertaker.remember)
+        # Without it a kill would leave cgroups and sockets: end in order while that is possible.
+        self._host.reaper.watch(self._undertaker.pid, lambda _: self._finished.set())
         term = Term(hello.zygote_boxes, hello.zygote_seconds)
         self._zygotes = Zygotes(build_filters(), self._host.reaper, term, self._on_turn)
         bounds = PoolBounds(hello.pool_size, hello.pool_max, hello.pool_fresh, hello.memory_total_bytes)

@@ -11,8 +11,6 @@ from crash.modes import MODES
 from crash.steps import EDITS
 from crash.visits import ClientProcess
 
-NONE_WAITS = ("--pool-size", "0", "--pool-max", "0", "--pool-fresh", "0")
-
 
 @pytest.fixture(scope="session", autouse=True)
 def _orphans() -> Iterator[None]:
@@ -37,7 +35,8 @@ def house(mode: str) -> Iterator[House]:
     house = House(
         mode,
         edits=[*EDITS, FEW_SLOTS],
-        flags=[*NONE_WAITS, "--max-sessions", str(MAX_SESSIONS)],
+        flags=["--max-sessions", str(MAX_SESSIONS)],
+        waiting=0,
     )
     try:
         house.start()

@@ -142,6 +142,14 @@ def test_a_launcher_s_successor_is_killed_at_its_start(
     house.assert_quiet()
 
 
+def test_a_launcher_ends_with_its_undertaker(house: House) -> None:
+    """Who could not clean up after a kill does so while it lives; the next session has another launcher."""
+    house.kill(house.victim("undertaker"))
+    house.assert_nothing_more()
+    house.assert_serves()
+    house.assert_quiet()
+
+
 def test_a_front_without_a_launcher_is_killed(house: House) -> None:
     """Nobody of the launcher's is left but its undertaker, which waits for this."""
     house.kill(house.victim("launcher"))
