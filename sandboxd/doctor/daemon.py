@@ -16,9 +16,9 @@ DEVICES = Subject("devices", "daemon", "/dev in a jail: null, zero, full, random
 RANDOM = Subject("random", "daemon", "session ids and random numbers that nobody guesses")
 TIME = Subject("clock-sync", "daemon", "times in the log that mean something")
 
-# Measured: a session costs the launcher 8 and the front 6, its client's connection included; each process has the limit
+# Measured: a session costs the front 11, its client's connection included, and the launcher 9; each process has the limit
 # for itself (tests/integration/test_doctor.py).
-FILES_PER_SESSION, FILES_BASE = 12, 64
+FILES_PER_SESSION, FILES_BASE = 16, 128
 TASKS_PER_JAIL, TASKS_BASE = 2, 64  # pid 1 and a guest of one thread; front, launcher, zygotes, screeners
 _INFINITE = -1
 _VOLATILE = {"tmpfs": "memory", "ramfs": "memory", "overlay": "a container's own layer"}

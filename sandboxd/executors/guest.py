@@ -213,7 +213,11 @@ class GuestLink:
         self._loop.remove_reader(self._control)
         self._loop.remove_writer(self._control)
         self._control.close()
-        for fd in self._pipes.values():
+        pipes, self._pipes = (
+            self._pipes,
+            {},
+        )  # the numbers may be the next guest's at once: nothing is read from them
+        for fd in pipes.values():
             self._loop.remove_reader(fd)
             os.close(fd)
 

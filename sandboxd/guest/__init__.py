@@ -11,7 +11,7 @@ in a persistent `__main__` (`cell`), under an interrupt gate (`interrupts`); its
 described by Jupyter conventions (`display`, `bundle`, `tables`, `figures`), its exception for a reader who
 will repair it (`errors`, `hints`).
 
-This module imports nothing: the submodules are loaded at the first call, which is in the zygote.
+This module imports nothing: `warm` loads the submodules in the zygote, and then hides them from `import`.
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any, NoReturn
 
 __all__ = ("serve", "warm")
+
+_loaded: list[Callable[..., NoReturn]] = []  # what `serve` calls: it could not be imported any more
 
 
 def warm(settings: Mapping[str, Any]) -> None:
@@ -35,18 +37,17 @@ def warm(settings: Mapping[str, Any]) -> None:
         ImportError: a module to preload is missing.
         RuntimeError: a preloaded module left a thread running: forking such a process is unsafe.
     """
-    from sandboxd.guest import preload  # noqa: PLC0415 - this package stays cheap to import
+    from sandboxd.guest import loop, preload  # noqa: PLC0415 - this package stays cheap to import
 
+    _loaded.append(loop.serve)
     preload.preload(settings)
 
 
 def serve(control: socket.socket, settings: Mapping[str, Any]) -> NoReturn:
-    """Serve cells until the control socket closes; never returns.
+    """Serve cells until the control socket closes; never returns. `warm` comes first.
 
     Args:
         control: the connected stream socket to the daemon.
         settings: as for `warm`.
     """
-    from sandboxd.guest import loop  # noqa: PLC0415 - this package stays cheap to import
-
-    loop.serve(control, settings)
+    _loaded[0](control, settings)

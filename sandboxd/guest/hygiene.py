@@ -16,7 +16,6 @@ import builtins
 import contextlib
 import faulthandler
 import gc
-import itertools
 import os
 import signal
 import sys
@@ -34,21 +33,20 @@ _CHOSEN_SEED_BITS = 64  # a seed that somebody wrote down is shorter; numpy draw
 
 
 class _Seen:
-    """What the zygote noted: this package's modules, how many there were in all, and numpy's generators."""
+    """What the zygote noted: generators that numpy seeded by itself."""
 
-    ours: Tuple[str, ...] = ()
-    count = 0
     generators: Tuple[Any, ...] = ()
 
 
-def note_modules() -> None:
-    """Note this package's modules, in the zygote: looking at each name in every guest would copy the pages they are on."""
-    _Seen.ours = tuple(name for name in sys.modules if _is_ours(name))
-    _Seen.count = len(sys.modules)
+def prepare() -> None:
+    """Do in the zygote, once, what is the same for all guests: a page that only the zygote writes is never copied."""
+    _reset_hooks()
+    _note_generators()
+    _forget_package()
 
 
-def note_generators() -> None:
-    """Note, in the zygote, what preloaded modules made with `default_rng()`: each guest draws from them anew."""
+def _note_generators() -> None:
+    """Note what preloaded modules made with `default_rng()`: each guest draws from them anew."""
     generator = getattr(sys.modules.get("numpy.random"), "Generator", None)
     if generator is not None:
         found = [one for one in gc.get_objects() if issubclass(type(one), generator)]
@@ -67,10 +65,9 @@ def cleanse(settings: Settings) -> None:
     A sandbox waits for this, and every page it writes to is copied: so it touches no more than it must.
     """
     _reset_signals()
-    _reset_hooks()
+    atexit._clear()  # noqa: SLF001
     _reseed()
     _reset_paths(settings.workdir)
-    _forget_package()
     gc.enable()
 
 
@@ -92,7 +89,6 @@ def _reset_signals() -> None:
 
 
 def _reset_hooks() -> None:
-    atexit._clear()  # noqa: SLF001
     if faulthandler.is_enabled():
         faulthandler.disable()
     sys.excepthook, sys.displayhook = sys.__excepthook__, sys.__displayhook__
@@ -110,7 +106,8 @@ def _reseed() -> None:
     if "random" in sys.modules:
         sys.modules["random"].seed()
     if "numpy.random" in sys.modules:
-        sys.modules["numpy.random"].seed(list(memoryview(os.urandom(16)).cast("I")))
+        # One number of 32 bits: an array of more would touch, and so copy, half a megabyte of numpy's pages.
+        sys.modules["numpy.random"].seed(int.from_bytes(os.urandom(4), "little"))
     for source in _Seen.generators:
         another = type(source)()
         source.state = another.state
@@ -138,9 +135,8 @@ def _reset_paths(workdir: str) -> None:
 
 def _forget_package() -> None:
     """Hide this package from `import`: what runs already keeps its functions, and needs no module."""
-    later = itertools.islice(reversed(sys.modules), max(0, len(sys.modules) - _Seen.count))
-    for name in (*_Seen.ours, *[name for name in later if _is_ours(name)]):
-        sys.modules.pop(name, None)
+    for name in [name for name in sys.modules if _is_ours(name)]:
+        del sys.modules[name]
 
 
 def _is_ours(name: str) -> bool:

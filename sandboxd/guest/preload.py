@@ -1,4 +1,12 @@
-"""What the zygote does once for all its guests: import, configure for a place without a screen, fill caches."""
+"""What the zygote does once for all its guests: import, configure for a place without a screen, fill caches.
+
+What un-shares memory. A page stays one for all guests until somebody writes to it, and CPython writes where it only reads:
+each use of an object counts a reference on the object's own page (from 3.12 on not for immortal ones), the collector writes
+to each object it looks at, a first call specializes a function's bytecode. So a guest that did nothing yet has copied the
+pages of all that it used on its way, with one or two such objects on each. What helps: objects are frozen for the
+collector; what is the same for all guests is done here (`hygiene.prepare`) and not in each; the clone of a pid 1 runs no
+fork hooks (`jail.kernel.clone`); and what a guest allocates does not fall into gaps between old objects (`_fill_gaps`).
+"""
 
 from __future__ import annotations
 
@@ -6,7 +14,7 @@ import gc
 import importlib
 import os
 import sys
-from typing import Any, Mapping
+from typing import Any, List, Mapping
 
 from sandboxd.guest import (
     figures,
@@ -24,6 +32,10 @@ _ENVIRONMENT = {
     "NUMEXPR_NUM_THREADS": "1",
 }
 _TASKS = "/proc/self/task"
+_BYTES_HEADER = sys.getsizeof(b"")
+_BLOCK_SIZES = range(48, 513, 16)  # the small allocator's, as far as `bytes` come in them
+_IN_A_ROW, _MOST_GAPS = 20, 20_000
+_fillers: List[bytes] = []
 
 
 def preload(raw: Mapping[str, Any]) -> None:
@@ -38,13 +50,21 @@ def preload(raw: Mapping[str, Any]) -> None:
         os.environ.setdefault(name, value)
     for module in settings.preload:
         importlib.import_module(module)
+    _use_numpy()
     _use_pandas()
     _use_matplotlib()
     _refuse_threads()
-    hygiene.note_modules()
-    hygiene.note_generators()
+    hygiene.prepare()
     gc.collect()
+    _fill_gaps()
     gc.freeze()  # a collection in a guest would otherwise write to, and so copy, every page of these objects
+
+
+def _use_numpy() -> None:
+    """Seed it, as each guest will: pages of its code that the zygote has mapped are no guest's own."""
+    random = sys.modules.get("numpy.random")
+    if random is not None:
+        random.seed(0)
 
 
 def _use_pandas() -> None:
@@ -65,6 +85,21 @@ def _use_matplotlib() -> None:
         axes.plot([0, 1], [0, 1])
         figures.png(figure)
         pyplot.close("all")
+
+
+def _fill_gaps() -> None:
+    """Take the free blocks between living objects, so that guests get theirs from untouched memory, side by side.
+
+    In a gap each would lie on a page of its own that is copied for it. Blocks in a row mean that the gaps are used up.
+    """
+    for size in _BLOCK_SIZES:
+        row = last = 0
+        for _ in range(_MOST_GAPS):
+            _fillers.append(bytes(size - _BYTES_HEADER))
+            place = id(_fillers[-1])
+            row, last = (row + 1 if place - last == size else 0), place
+            if row == _IN_A_ROW:
+                break
 
 
 def _refuse_threads() -> None:

@@ -13,7 +13,7 @@ import struct
 from typing import NoReturn, Optional
 
 _libc = ctypes.CDLL(None, use_errno=True)
-# PyDLL keeps the GIL: between a raw clone and PyOS_AfterFork_* no other Python code may run.
+# PyDLL keeps the GIL: the child of a raw clone goes on in the midst of the call, and must find it held.
 _libc_gil = ctypes.PyDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
 _libc_gil.syscall.restype = ctypes.c_long
@@ -74,17 +74,17 @@ def _call(name: str, *arguments: object) -> int:
 
 
 def clone(flags: int, cgroup: Optional[int] = None) -> int:
-    """Fork with clone flags; return 0 in the child and its pid here, like `os.fork`.
+    """Fork with clone flags; return 0 in the child and its pid here. For a process of one thread alone.
 
-    A raw clone runs no fork hooks: without PyOS_AfterFork_Child the child would keep stale thread ids and the parent's
-    random state.
+    Unlike `os.fork` this runs no fork hooks, here or there: they mend locks that other threads held, thread ids, and random
+    state, of which a pid 1 has none to mend. They touch 130 pages, each of which a fork copies. Its guest comes from
+    `os.fork`, and has all of them.
 
     Args:
         flags: CLONE_NEW*, and CLONE_PARENT for a sibling; with a cgroup CLONE_PARENT must be among them.
         cgroup: the directory of the v2 cgroup to be born in. To be moved there later costs milliseconds: see `groups`.
     """
     zero = ctypes.c_long(0)
-    ctypes.pythonapi.PyOS_BeforeFork()
     if cgroup is None:
         arguments = (ctypes.c_ulong(flags | signal.SIGCHLD), zero, zero, zero, zero)
         pid = int(_libc_gil.syscall(ctypes.c_long(number("clone")), *arguments))
@@ -92,13 +92,8 @@ def clone(flags: int, cgroup: Optional[int] = None) -> int:
         # struct clone_args: flags first, the cgroup last. The signal of a sibling's death is this process's own.
         packed = struct.pack("<11Q", flags | CLONE_INTO_CGROUP, *[0] * 9, cgroup)
         pid = int(_libc_gil.syscall(ctypes.c_long(number("clone3")), packed, ctypes.c_size_t(len(packed))))
-    if pid == 0:
-        ctypes.pythonapi.PyOS_AfterFork_Child()
-        return 0
-    code = ctypes.get_errno()
-    ctypes.pythonapi.PyOS_AfterFork_Parent()
     if pid < 0:
-        raise OSError(code, "clone: " + os.strerror(code))
+        _fail("clone")
     return pid
 
 

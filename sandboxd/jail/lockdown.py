@@ -5,10 +5,10 @@ A step that fails ends the guest: nothing runs in a box that is less than it was
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # `signal` makes enums of answers, which touches a hundred pages
 import fcntl
 import os
 import resource
-import signal
 from typing import Any, Dict, List
 
 from sandboxd.jail import groups, kernel, landlock, mounts
@@ -114,16 +114,17 @@ def speculation() -> str:
 def prefer_for_oom(score: int) -> None:
     """Raise this process's OOM score. Raising needs no capability; the file is ours only while dumpable is on."""
     kernel.prctl(kernel.PR_SET_DUMPABLE, 1)
-    with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
-        file.write(str(score))
+    file = os.open("/proc/self/oom_score_adj", os.O_WRONLY)
+    os.write(file, b"%d" % score)
+    os.close(file)
 
 
 def reset_signals() -> None:
     """Give every signal its default and unblock them: the supervisor's handlers are not the guest's."""
-    signal.set_wakeup_fd(-1)
-    for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
-        signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    _signal.set_wakeup_fd(-1)
+    for number in (_signal.SIGCHLD, _signal.SIGTERM, _signal.SIGINT, _signal.SIGHUP, _signal.SIGPIPE):
+        _signal.signal(number, _signal.SIG_DFL)
+    _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
 
 
 def lock_down(order: Dict[str, Any], fds: List[int], report: int) -> Dict[str, Any]:

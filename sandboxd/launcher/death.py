@@ -6,6 +6,7 @@ import os
 import signal
 from dataclasses import dataclass
 
+from sandboxd.launcher import protocol
 from sandboxd.launcher.execution import Execution
 from sandboxd.launcher.meter import Reading
 
@@ -43,3 +44,15 @@ def explain(status: int, execution: Execution | None, used: Reading | None) -> G
         cause = "killed" if name == "SIGKILL" else "crashed"
         return GuestDeath(cause, "waitpid", name)
     return GuestDeath("", "waitpid", f"exit:{os.WEXITSTATUS(status)}")
+
+
+def tell_death(box: int, status: int, execution: Execution | None) -> protocol.GuestDied:
+    """Stop the clocks of the execution in which a guest died, if any, and say why it died and what was used."""
+    if execution is None:
+        number, used = 0, None
+    else:
+        execution.stop()
+        number, used = execution.number, execution.used()
+    death = explain(status, execution, used)
+    usage, hits = (used.usage(), used.limits_hit()) if used is not None else ({}, [])
+    return protocol.GuestDied(box, number, death.cause, death.source, death.code, death.detail, usage, hits)

@@ -17,7 +17,7 @@ from typing import Any
 from sandboxd.environments import Environment, load_environment
 from sandboxd.errors import Code, SandboxdError
 from sandboxd.jail import kernel, wire
-from sandboxd.launcher import protections, protocol, sharing
+from sandboxd.launcher import protections, protocol
 from sandboxd.launcher.box import Box
 from sandboxd.launcher.cgroups import household
 from sandboxd.launcher.channel import Channel
@@ -171,16 +171,11 @@ class Launcher:
             fds = await box.check_out(message.limits)
             try:
                 assert box.meter is not None
-                rows = protections.active_protections(
-                    box.meter.guest_pid, box.report, box.guest_report,
-                    self._host.cgroup_reasons, set(self._host.cgroups.homes),
-                )  # fmt: skip
-                rows += sharing.sharing_rows(fresh=box.fresh)
                 total = message.limits.get("memory_enforce") == "total"
-                protections.check_required(rows, message.require, memory_total=total)
+                protections.check_required(box.protections, message.require, memory_total=total)
                 self._boxes[box.number] = box
                 opened = protocol.Opened(
-                    message.request, box.number, box.python, [list(row) for row in rows], pooled,
+                    message.request, box.number, box.python, [list(row) for row in box.protections], pooled,
                     box.meter.guest_pid, list(box.counters),
                 )  # fmt: skip
                 self._notify(opened, (*fds, *box.counters.values()))
@@ -192,7 +187,7 @@ class Launcher:
             await box.close()
             raise
         finally:
-            self._pool.done()
+            self._pool.done(fresh=message.fresh)
 
     async def _close_box(self, message: protocol.Close) -> None:
         box = self._boxes.pop(message.box, None)

@@ -25,7 +25,7 @@ from sandboxd.launcher.turnover import Line
 
 REFILL_SECONDS = 0.005  # the first snippet goes before the next box
 LOOK_SECONDS = 15.0  # between two looks at what nobody took
-WAITING_BYTES = 8 << 20  # what one costs: 6 MiB with pandas, kernel memory included
+WAITING_BYTES = 8 << 20  # what one costs: 7 MiB with pandas, kernel memory included
 SHARE_OF_MEMORY = 16  # all that wait above the least take no more than this part of the memory
 MEMINFO = Path("/proc/meminfo")
 
@@ -63,11 +63,13 @@ class Pool:
         self._line = line
         self._loop = asyncio.get_running_loop()
         self._shelves: dict[tuple[str, bool], Shelf] = {}
-        self._running = 0  # check-outs under way
+        self._running = (
+            0  # check-outs under way but for fresh ones: their start would keep the pool empty for long
+        )
         self._beside = max(1, len(os.sched_getaffinity(0)) // 2)
         self._building: set[bool] = (
             set()
-        )  # one builder of fresh boxes, which take long, and one of the others
+        )  # of fresh boxes, which take long, and of the others: a builder each
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
 
@@ -81,19 +83,19 @@ class Pool:
         Raises:
             SandboxdError: see `Box.build`.
         """
-        self._running += 1
+        self._running += not fresh
         try:
             return await self._take(self._shelf(environment, fresh=fresh), limits)
         except BaseException:
-            self._checked_out()
+            self._checked_out(fresh=fresh)
             raise
 
-    def done(self) -> None:
+    def done(self, *, fresh: bool) -> None:
         """Tell that a check-out is over."""
-        self._loop.call_later(REFILL_SECONDS, self._checked_out)
+        self._loop.call_later(REFILL_SECONDS, lambda: self._checked_out(fresh=fresh))
 
-    def _checked_out(self) -> None:
-        self._running -= 1
+    def _checked_out(self, *, fresh: bool) -> None:
+        self._running -= not fresh
         self.wake()
 
     def _shelf(self, environment: Environment, *, fresh: bool) -> Shelf:
@@ -108,13 +110,11 @@ class Pool:
     async def _take(self, shelf: Shelf, limits: dict[str, Any]) -> tuple[Box, bool]:
         shelf.limits = limits
         while (box := shelf.pop(limits)) is not None:
-            if box.waits and box.made_for == shelf.environment:
+            if box.waits and box.zygote.environment == shelf.environment:
                 shelf.hits += 1
                 return box, True
             await box.close()
-        if (
-            shelf.fresh or shelf.builds
-        ):  # the very first of an environment tells nothing of how many should wait
+        if shelf.fresh or shelf.builds:  # an environment's very first tells nothing of how many should wait
             shelf.missed += 1
         if (box := await self._join(shelf)) is not None:
             shelf.joined += 1
@@ -157,7 +157,7 @@ class Pool:
         try:
             await box.build()
         except SandboxdError:
-            if not box.orphaned:
+            if not box.zygote.lost:
                 raise
             await box.close()
             return False

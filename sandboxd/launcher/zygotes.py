@@ -175,6 +175,11 @@ class Zygote:
         """Tell whether it ever was ready to fork."""
         return self.ready.done() and not self.ready.cancelled() and self.ready.exception() is None
 
+    @property
+    def lost(self) -> bool:
+        """Tell whether it was at work and then died."""
+        return self.loaded and not self.alive and not self.single
+
     async def fork(self, box: int, supervisor: socket.socket, cgroup: int | None) -> tuple[int, bool]:
         """Fork a box that talks on `supervisor`; return the pid of its pid 1, a child of this process.
 

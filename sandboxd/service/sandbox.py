@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from sandboxd.service.peer import PeerNames
     from sandboxd.sessions import Sessions
 
-_LEAVING_MAX = 4
 _EVENTS_MAX_BYTES = 3 << 20  # of one GetExecution answer; a re-attached stream has no such bound
 
 
@@ -45,8 +44,7 @@ class SandboxService(FileService):
     ) -> None:
         """Open, execute, close. A client that leaves early leaves an execution that runs to its own end.
 
-        The call ends with its result, and the sandbox right after it: nobody waits for that, unless many are
-        on their way out, or a caller in a loop would find all places taken by what it has left behind.
+        The call ends with its result, and the sandbox a moment after it: see `Sessions.leave`.
         """
         async with answering(context):
             wish = execute_wish(0, request.execute)
@@ -57,11 +55,14 @@ class SandboxService(FileService):
                 self._sessions.execute(session, wish, feed)
                 session.finish(feed)
                 await write_feed(feed, context)
+            except BaseException:
+                self._sessions.close_after_execution(session, "its one run was left", "client")
+                raise
             finally:
                 session.detach(feed)
-                self._sessions.close_after_execution(session, "its one run ended", "client")
-            if session.closing is not None and self._sessions.leaving() > _LEAVING_MAX:
-                await asyncio.shield(session.closing)
+            closing = self._sessions.leave(session, "its one run ended", "client")
+            if closing is not None:
+                await asyncio.shield(closing)
 
     async def GetExecution(  # noqa: N802
         self, request: pb.GetExecutionRequest, context: Context

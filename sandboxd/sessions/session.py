@@ -89,6 +89,7 @@ class Session:
         self.executions = 0
         self.uploads = asyncio.Lock()
         self.closing: asyncio.Task[None] | None = None
+        self.leaving = False  # `closing` follows in a moment
         self.flight: Flight | None = None
         self.task: asyncio.Task[None] | None = None
         self._shown: Snippet | None = None  # whose events the ring has
@@ -100,6 +101,11 @@ class Session:
         self._users = 0  # file operations under way
         self.lease = Lease(lambda: on_expired(self))
         self._renew()
+
+    @property
+    def leaves(self) -> bool:
+        """Tell whether the session is on its way out: to clients it is gone."""
+        return self.leaving or self.closing is not None
 
     @property
     def state(self) -> State:
@@ -154,7 +160,7 @@ class Session:
             if known is not None and known.execution_id == wish.execution_id:
                 self._repeat(known, snippet, wish.request_id, feed)
                 return
-        if self.closing is not None:
+        if self.leaves:
             raise self._gone()
         if self.flight is not None:
             raise SandboxdError(
@@ -183,7 +189,7 @@ class Session:
 
     def __enter__(self) -> Self:
         """Keep the session while a file operation uses it."""
-        if self.closing is not None:
+        if self.leaves:
             raise self._gone()
         self._users += 1
         self.lease.hold()

@@ -17,10 +17,10 @@ from tests.bench.setup import Daemon
 REFILL_SECONDS = 0.06  # in which the pool replaces what was taken; outside the clock
 
 
-def request(code: str, policy: str = "") -> pb.RunRequest:
-    """Return a fresh request."""
+def request(code: str, policy: str = "", *, fresh: bool = False) -> pb.RunRequest:
+    """Return a request that was not made before; `fresh` asks for a process of its own from exec on."""
     return pb.RunRequest(
-        open=pb.Open(policy=policy), execute=pb.Execute(execution_id=uuid.uuid4().hex, code=code)
+        open=pb.Open(policy=policy, fresh=fresh), execute=pb.Execute(execution_id=uuid.uuid4().hex, code=code)
     )
 
 
@@ -41,14 +41,16 @@ def opens(daemon: Daemon, environment: str) -> tuple[int, int]:
 
 
 @contextlib.contextmanager
-def one_shot(address: str, code: str, policy: str = "", *, pause: float = 0.0) -> Iterator[Timed]:
+def one_shot(
+    address: str, code: str, policy: str = "", *, pause: float = 0.0, fresh: bool = False
+) -> Iterator[Timed]:
     """Yield a one-shot on an open channel; `pause` seconds before each one are not counted."""
     with grpc.insecure_channel(address) as channel:
         stub = rpc.SandboxServiceStub(channel)
 
         def run() -> float:
             time.sleep(pause)
-            wish = request(code, policy)
+            wish = request(code, policy, fresh=fresh)
             started = time.perf_counter()
             events = list(stub.Run(wish))
             seconds = time.perf_counter() - started

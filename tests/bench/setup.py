@@ -20,7 +20,7 @@ from tests.bench.rows import MissingError
 ROOT = Path(__file__).parents[2]
 PANDAS = "data-science"  # the policy and its environment
 START_SECONDS = 60
-NO_POOL = ("--pool-size", "0", "--pool-max", "0")
+NO_POOL = ("--pool-size", "0", "--pool-max", "0", "--pool-fresh", "0")
 # The benchmark's own load must not be what is refused; all else is as shipped.
 _WIDE = ("--max-sessions", "256", "--max-connections", "256", "--max-queue", "256")
 

@@ -40,6 +40,9 @@ async def pools(admin: Wire) -> dict[tuple[str, bool], pb.PoolStats]:
 async def test_a_policy_or_a_request_demands_a_process_of_its_own(start_daemon, policies):
     daemon = start_daemon("--policy-dir", str(policies))
     async with connected(daemon.address) as wire, connected(daemon.admin_address) as admin:
+        async with asyncio.timeout(10):
+            while (await pools(admin))["base", False].waiting < 2:
+                await asyncio.sleep(0.02)
         streams = [await wire.open(**wish) for wish in ({"policy": "own"}, {"fresh": True}, {}, {})]
         assert [own(stream.opened.protections) for stream in streams] == [set(OWN), set(OWN), set(), set()]
         seeds = [stdout(await stream.run(SEED)) for stream in streams]

@@ -1,6 +1,6 @@
 """Boot the machine, show its console, and fail if any part of the tests in it failed or is missing.
 
-    python -m tests.vm [--seed] [SUITE ...]
+    python -m tests.vm [--seed | --only ARGS] [SUITE ...]
 
 SUITE is a Debian suite whose kernel to boot (default: this host's, and trixie's 6.12).
 """
@@ -25,7 +25,7 @@ UID = int(os.environ.get("SANDBOXD_TEST_UID", "65534"))
 _COMMAND_LINE = "console=ttyS0 quiet panic=-1 mitigations=off cgroup_no_v1=all random.trust_cpu=on"
 
 
-def boot(parts: Parts, *, seed: bool) -> list[str]:
+def boot(parts: Parts, *, seed: bool, only: str) -> list[str]:
     """Run the machine until it powers off; return what went wrong."""
     variables = {
         "project": str(PROJECT),
@@ -33,6 +33,7 @@ def boot(parts: Parts, *, seed: bool) -> list[str]:
         "prefix": sys.base_prefix,
         "uid": str(UID),
         "seed": "1" if seed else "",
+        "only": only,
     }
     image = CACHE / f"initramfs-{os.getpid()}.gz"
     image.write_bytes(initramfs.build(parts, variables))
@@ -90,6 +91,9 @@ def main() -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.vm", description=__doc__)
     parser.add_argument("--seed", action="store_true", help="a few tests on this host's suite's kernel")
+    parser.add_argument(
+        "--only", default="", metavar="ARGS", help="run pytest with these arguments alone, as root"
+    )
     parser.add_argument("suites", nargs="*", metavar="SUITE")
     arguments = parser.parse_args()
     suites = arguments.suites or ([""] if arguments.seed else ["", "trixie"])
@@ -102,7 +106,7 @@ def main() -> int:
     faults: list[str] = []
     for suite, parts in machines.items():
         began = time.monotonic()
-        found = boot(parts, seed=arguments.seed)
+        found = boot(parts, seed=arguments.seed, only=arguments.only)
         took = f"{time.monotonic() - began:.0f} s"
         print(f"vm: {parts.kernel.name}: {'; '.join(found) or 'every part passed'} ({took})", flush=True)
         faults += [f"{suite or 'host'}: {fault}" for fault in found]

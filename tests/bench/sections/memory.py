@@ -75,7 +75,14 @@ def _books(
     private = _each(boxes, processes.private_bytes)
     baseline = "a process of its own that imported the same" if alone is not None else ""
     target = targets[0] if targets else None
-    note = "" if private is not None else _NOT_ROOT
+    guest, pid1 = (
+        _each(part, processes.private_bytes) for part in ([b[1:] for b in boxes], [b[:1] for b in boxes])
+    )
+    note = (
+        _NOT_ROOT
+        if guest is None or pid1 is None
+        else f"{guest.p50 / MIB:.1f} of it the guest, {pid1.p50 / MIB:.1f} pid 1"
+    )
     yield Row(f"{what}: private memory", baseline, private, alone, MEBIBYTES, target, note)
     kernel = Series((tuple(float(found) for box in boxes if (found := processes.kernel_bytes(box[0]))),))
     if kernel.count:

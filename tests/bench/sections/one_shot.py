@@ -59,19 +59,23 @@ def _rows(setup: Setup, kind: Kind) -> Iterator[Row]:
             stack.enter_context(one_shot(pooled.address, kind.code, kind.policy, pause=REFILL_SECONDS)),
             timed(stack.enter_context(baselines.bare_zygote(environment))),
             stack.enter_context(one_shot(cold.address, kind.code, kind.policy)),
+            stack.enter_context(one_shot(cold.address, kind.code, kind.policy, fresh=True)),
         ]
-        counts = [setup.pick(6, 3), setup.pick(20, 10), setup.pick(6, 3)]
+        counts = [setup.pick(6, 3), setup.pick(20, 10), setup.pick(6, 3), 1]
         for operation, _ in kind.beside.values():
             if not isinstance(operation, str):
                 operations.append(operation)
                 counts.append(setup.pick(2, 1))
-        found, fork, none, *rest = interleave(operations, rounds=setup.pick(12, 3), each=counts, warm_up=2)
+        found, fork, none, fresh, *rest = interleave(
+            operations, rounds=setup.pick(12, 3), each=counts, warm_up=2
+        )
         hits, total = opens(pooled, environment.name)
         if opens(cold, environment.name)[0]:
             raise RuntimeError("children waited where none should")
     note = f"one waited for {hits} of {total} opens"
     yield Row(f"{kind.what}, a waiting child found", FORK, found, fork, target=at_most(1.5), note=note)
     yield Row(f"{kind.what}, none waiting", FORK, none, fork, target=at_most(6))
+    yield Row(f"{kind.what}, isolate.fresh, none waiting", FORK, fresh, fork)
     others = iter(rest)
     for name, (operation, target) in kind.beside.items():
         row = Row(f"{kind.what}, a waiting child found", name, target=target)

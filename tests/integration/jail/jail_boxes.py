@@ -19,7 +19,8 @@ import traces
 
 from sandboxd.events import Display, Limits, Output, Result
 from sandboxd.executors.base import BoxSpec, Job
-from sandboxd.executors.process import ProcessBox, ProcessExecutor
+from sandboxd.executors.process import ProcessExecutor
+from sandboxd.executors.process_box import ProcessBox
 
 MIB = 1 << 20
 LIMITS = Limits(

@@ -13,7 +13,8 @@ from jail_boxes import LIMITS, eventually, find, run
 from jail_pools import open_one, pool, started, stocked, until
 
 from sandboxd.executors.base import BoxSpec
-from sandboxd.executors.process import ProcessBox, ProcessExecutor
+from sandboxd.executors.process import ProcessExecutor
+from sandboxd.executors.process_box import ProcessBox
 
 pytestmark = [pytest.mark.userns, pytest.mark.asyncio(loop_scope="module")]
 

@@ -75,7 +75,7 @@ CASES: list[tuple[str, dict[str, str | None], dict[str, int | None], str, str]] 
     ("state-dir", {"proc/self/mountinfo": MOUNTS.format("nfs4", "server:/x")}, {}, "degraded", "locks and fsync"),
     ("state-dir", {"proc/self/mountinfo": MOUNTS.format("fuse.sshfs", "x")}, {}, "degraded", "local disk"),
     ("state-dir", {"proc/self/mountinfo": MOUNTS.format("zfs", "pool")}, {}, "ok", "on zfs"),
-    ("open-files", {}, {"nofile_soft": 256}, "degraded", "at about 16 sessions"),
+    ("open-files", {}, {"nofile_soft": 256}, "degraded", "at about 8 sessions"),
     ("open-files", {}, {"nofile_soft": -1}, "ok", "no limit"),
     ("tasks", {}, {"uid": 1000, "nproc_soft": 100}, "degraded", "RLIMIT_NPROC is 100"),
     ("random", {}, {"random": errno.EAGAIN}, "degraded", "virtio-rng"),

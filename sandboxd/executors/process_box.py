@@ -1,0 +1,255 @@
+"""One sandbox of the process tier, as the front sees it: its guest's ends, its run, its files."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import itertools
+import json
+import os
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
+
+from sandboxd.errors import Code, FailureClass, SandboxdError
+from sandboxd.events import Protection, Result
+from sandboxd.executors import paths
+from sandboxd.executors.base import BoxSpec, FileStat, Job, Sink
+from sandboxd.executors.guest import GuestLink
+from sandboxd.executors.link import Link
+from sandboxd.executors.run import Run
+from sandboxd.launcher import protocol
+from sandboxd.launcher.meter import Meter
+
+REST_SECONDS = 0.002
+"""How long after a result the box runs on: the next snippet of a program that loops comes sooner, and finds it awake."""
+MAX_LISTING_BYTES = 32 << 20  # 10,000 names of 255 bytes, each byte escaped as JSON does at its worst
+
+
+class ProcessBox:
+    """One sandbox of the process tier. State is touched on the event loop only."""
+
+    def __init__(self, link: Link, spec: BoxSpec, opened: protocol.Opened, fds: list[int]) -> None:
+        self.protections = tuple(Protection(*row) for row in opened.protections)
+        self.python_version = opened.python
+        self.pooled = opened.pooled
+        self.on_closed: Callable[[], Any] = lambda: None
+        self._link = link
+        self._number = opened.box
+        self._limits = spec.limits
+        self._executions = itertools.count(1)
+        self._uploads = itertools.count(1)
+        self._upload_of: defaultdict[str, list[int]] = defaultdict(list)
+        self._busy = False
+        self._run: Run | None = None
+        self._ran: Run | None = None  # has answered; its box still runs
+        self._resting: asyncio.TimerHandle | None = None
+        self._variables_lost = False
+        self._lost_reason = ""
+        self._closed = False
+        self._callback: Callable[[str], None] | None = None
+        self._guest: asyncio.Future[GuestLink] = asyncio.get_running_loop().create_future()
+        self._guest.set_result(GuestLink(fds[:3], self._violation))
+        self._counters = dict(zip(opened.counters, fds[3:], strict=True))
+        self._meter = Meter(self._counters)
+        self._meter.watch(opened.guest_pid)
+
+    # ---- executing ------------------------------------------------------------------------------------------
+
+    async def execute(self, job: Job, sink: Sink) -> Result:
+        """Run one job to its end; see `Box.execute`."""
+        if self._busy:
+            raise SandboxdError(
+                Code.SESSION_BUSY, "The session is executing.", failure=FailureClass.NOT_STARTED
+            )
+        self._busy = True  # taken before the wait for an interpreter that is being replaced
+        try:
+            return await self._execute(job, sink)
+        finally:
+            self._busy = False
+
+    async def _execute(self, job: Job, sink: Sink) -> Result:
+        guest = await self._ready_guest()
+        self._check_open()
+        self._stay_awake()  # the launcher takes this one's beginning for the last one's end
+        run = self._run = Run(
+            self._link, self._number, next(self._executions),
+            guest=guest, meter=self._meter, limits=self._limits, sink=sink,
+        )  # fmt: skip
+        lost_before, self._variables_lost = self._variables_lost, False
+        try:
+            result = await run.go(job)
+        finally:
+            self._run = None
+            self._ran = run
+        lost = result.variables_lost or lost_before
+        return dataclasses.replace(result, variables_lost=lost)
+
+    async def _ready_guest(self) -> GuestLink:
+        while True:
+            awaited = self._guest
+            guest = await asyncio.shield(awaited)
+            if awaited is self._guest:  # else it died while this task waited for its turn
+                return guest
+
+    def rest(self) -> None:
+        """See `Box.rest`."""
+        if self._ran is not None and self._resting is None:
+            self._resting = asyncio.get_running_loop().call_later(REST_SECONDS, self._rest)
+
+    def _rest(self) -> None:
+        self._stay_awake()
+        if self._ran is not None:
+            self._ran.rest()
+            self._ran = None
+
+    def _stay_awake(self) -> None:
+        if self._resting is not None:
+            self._resting.cancel()
+            self._resting = None
+
+    def cancel(self, code: str) -> None:
+        """Make the running job end: interrupt, then kill after the grace."""
+        if self._run is not None:
+            self._run.interrupt("cancelled" if code == "client" else "killed", code)
+
+    def _violation(self) -> None:
+        if self._run is not None:
+            self._run.interrupt("crashed", "protocol")
+
+    def guest_died(self, message: protocol.GuestDied) -> None:
+        """The launcher says that the interpreter is gone."""
+        if not self._guest.done() or self._guest.exception() is not None:
+            return
+        old = self._guest.result()
+        self._guest = asyncio.get_running_loop().create_future()
+        if self._run is not None:
+            self._run.died(message)
+        else:
+            self._variables_lost = True
+        old.close()
+
+    def ending(self, message: protocol.Ending) -> None:
+        """The launcher makes the running execution end."""
+        if self._run is not None:
+            self._run.ending(message)
+
+    def respawned(self, message: protocol.Respawned, fds: list[int]) -> None:
+        """The launcher started the next interpreter."""
+        self._meter.watch(message.guest_pid)
+        if self._guest.done():  # closed or lost meanwhile
+            for fd in fds:
+                os.close(fd)
+        else:
+            self._guest.set_result(GuestLink(fds, self._violation))
+
+    def on_lost(self, callback: Callable[[str], None]) -> None:
+        """See `Box.on_lost`."""
+        self._callback = callback
+        if self._lost_reason:
+            callback(self._lost_reason)
+
+    def lost(self, reason: str, *, notify: bool = True) -> None:
+        """The box is gone."""
+        if self._lost_reason or self._closed:
+            return
+        self._lost_reason = reason
+        if self._run is not None:
+            self._run.lost(reason)
+        self._drop_guest(reason)
+        self.on_closed()
+        if notify and self._callback is not None:
+            self._callback(reason)
+
+    def _drop_guest(self, reason: str) -> None:
+        self._stay_awake()
+        while self._counters:
+            os.close(self._counters.popitem()[1])
+        if self._guest.done():
+            if self._guest.exception() is None:
+                self._guest.result().close()
+        else:
+            self._guest.set_exception(_session_lost(reason))
+            self._guest.exception()  # read here: nobody may be waiting for it
+
+    def _check_open(self) -> None:
+        if self._closed or self._lost_reason:
+            raise _session_lost(self._lost_reason or "it was closed")
+
+    # ---- files ----------------------------------------------------------------------------------------------
+
+    async def _file(
+        self, do: str, path: str, *, upload: int = 0, keep: bool = False
+    ) -> tuple[protocol.FileDone, list[int]]:
+        self._check_open()
+        request = protocol.File(self._link.number(), self._number, do, paths.relative(path), upload, keep)
+        done, fds = await self._link.ask(request, protocol.FileDone)
+        if done.error:
+            raise paths.failure(path, done.error)
+        return done, fds
+
+    async def open_file(self, path: str, mode: str) -> tuple[int, FileStat]:
+        """See `Box.open_file`."""
+        if mode == "w":
+            upload = next(self._uploads)
+            done, fds = await self._file("write", path, upload=upload)
+            self._upload_of[paths.relative(path)].append(upload)
+        else:
+            done, fds = await self._file("read", path)
+        return fds[0], paths.file_stat(done.stat)
+
+    async def commit_file(self, path: str, *, keep: bool) -> FileStat | None:
+        """See `Box.commit_file`."""
+        uploads = self._upload_of[paths.relative(path)]
+        upload = uploads.pop() if uploads else 0
+        done, _ = await self._file("commit", path, upload=upload, keep=keep)
+        return paths.file_stat(done.stat) if keep else None
+
+    async def list_files(self, path: str) -> tuple[list[FileStat], bool]:
+        """See `Box.list_files`."""
+        _, fds = await self._file("list", path)
+        with open(fds[0], "rb") as file:  # noqa: ASYNC230, PTH123  a memfd: no disk behind it
+            file.seek(0)
+            listing = json.loads(file.read(MAX_LISTING_BYTES))
+        return [paths.file_stat(entry) for entry in listing["files"]], bool(listing["truncated"])
+
+    async def stat_file(self, path: str) -> FileStat:
+        """See `Box.stat_file`."""
+        done, _ = await self._file("stat", path)
+        return paths.file_stat(done.stat)
+
+    async def remove_file(self, path: str) -> None:
+        """See `Box.remove_file`."""
+        await self._file("remove", path)
+
+    def abandon(self) -> None:
+        """Close without waiting, for a caller that gave up."""
+        if not self._closed:
+            self._closed = True
+            self._link.tell(protocol.Close(self._link.number(), self._number))
+            self._drop_guest("closed")
+            self.on_closed()
+
+    async def close(self) -> None:
+        """See `Box.close`."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._run is not None:
+            self._run.lost("closed")
+        try:
+            # First the box, then our ends of its sockets: a guest that saw them close would be replaced in vain.
+            if not self._lost_reason:
+                await self._link.ask(protocol.Close(self._link.number(), self._number), protocol.Closed)
+        finally:
+            self._drop_guest("closed")
+            self.on_closed()
+
+
+def _session_lost(reason: str) -> SandboxdError:
+    return SandboxdError(
+        Code.SESSION_LOST,
+        f"The session is gone: {reason}.",
+        remedy="Open a new one.",
+        failure=FailureClass.SESSION_LOST,
+    )
