@@ -40,6 +40,7 @@ class Host:
         self.reaper = Reaper()
         self._slots = list(range(idmaps.SLOTS - 1, -1, -1))
         self._tasks: set[asyncio.Task[None]] = set()
+        self._endings: set[asyncio.Task[None]] = set()
         self.closing = False
 
     def new_cgroup(self, name: str) -> Cgroup | None:
@@ -83,6 +84,18 @@ class Host:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=STOP_SECONDS)
+
+    def finish(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run a task that nobody may cancel: the end of a box, whose caller may be gone before it is over."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._endings.add(task)
+        task.add_done_callback(self._endings.discard)
+        return task
+
+    async def finished(self) -> None:
+        """Wait for what `finish` started."""
+        if self._endings:
+            await asyncio.wait(self._endings, timeout=STOP_SECONDS)
 
     def close(self) -> None:
         """Remove the cgroup parents; every box must be closed."""

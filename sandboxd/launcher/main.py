@@ -57,6 +57,8 @@ class Launcher:
         self._channel.close()
         for task in self._early:
             task.cancel()
+        if self._early:
+            await asyncio.wait(self._early)
         if self._host is not None:
             await self._host.stop_tasks()
         if self._pool is not None:
@@ -65,6 +67,7 @@ class Launcher:
             self._zygotes.close()
         await asyncio.gather(*(box.close() for box in self._boxes.values()), return_exceptions=True)
         if self._host is not None:
+            await self._host.finished()
             self._host.close()
         self._undertaker.release()
 
