@@ -63,6 +63,7 @@ class Box:
         self._limited = (0, 0)  # memory and pids of the cgroup
         self._sweep_timer: asyncio.TimerHandle | None = None
         self._closing = False
+        self._end: asyncio.Task[None] | None = None
         self._checked_out = False
         self._file_requests: set[int] = set()
         self._guest_alive = False
@@ -360,10 +361,13 @@ class Box:
                 os.kill(self._pid, signal.SIGKILL)
 
     async def close(self) -> None:
-        """End the tree and remove the cgroup. Idempotent."""
-        if self._closing:
-            return
-        self._closing = True
+        """End the tree and remove the cgroup. Idempotent; goes on without its caller, or half of it would be left."""
+        if self._end is None:
+            self._closing = True
+            self._end = self._host.finish(self._end_all())
+        await asyncio.shield(self._end)
+
+    async def _end_all(self) -> None:
         if self._execution is not None:
             self._execution.stop()
         if self._rest is not None:

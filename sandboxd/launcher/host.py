@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from sandboxd.errors import Code, SandboxdError
@@ -17,16 +17,30 @@ STOP_SECONDS = 5.0
 
 
 class Host:
-    """The host as this launcher may use it. One a process."""
+    """The host as this launcher may use it. One a process.
 
-    def __init__(self, instance: str, memory_total_bytes: int | None, own: frozenset[int]) -> None:
+    Args:
+        instance: names this launcher's cgroups.
+        memory_total_bytes: a ceiling for all of them.
+        own: processes of this daemon.
+        announce: hears which cgroups there will be, before they are made.
+    """
+
+    def __init__(
+        self,
+        instance: str,
+        memory_total_bytes: int | None,
+        own: frozenset[int],
+        announce: Callable[[list[str]], None],
+    ) -> None:
         self.instance = instance
         self.is_root = os.geteuid() == 0
         homes, self.cgroup_reasons = find_homes(own=own)
-        self.cgroups = CgroupTree(homes, instance, memory_total_bytes)
+        self.cgroups = CgroupTree(homes, instance, memory_total_bytes, announce)
         self.reaper = Reaper()
         self._slots = list(range(idmaps.SLOTS - 1, -1, -1))
         self._tasks: set[asyncio.Task[None]] = set()
+        self._endings: set[asyncio.Task[None]] = set()
         self.closing = False
 
     def new_cgroup(self, name: str) -> Cgroup | None:
@@ -70,6 +84,18 @@ class Host:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=STOP_SECONDS)
+
+    def finish(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run a task that nobody may cancel: the end of a box, whose caller may be gone before it is over."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._endings.add(task)
+        task.add_done_callback(self._endings.discard)
+        return task
+
+    async def finished(self) -> None:
+        """Wait for what `finish` started."""
+        if self._endings:
+            await asyncio.wait(self._endings, timeout=STOP_SECONDS)
 
     def close(self) -> None:
         """Remove the cgroup parents; every box must be closed."""

@@ -9,6 +9,7 @@ import itertools
 import os
 import signal
 import socket
+import struct
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,8 @@ class Launcher:
 
     def __init__(self, sock: socket.socket, undertaker: Undertaker) -> None:
         self._undertaker = undertaker
+        # Who made the socket. Not the parent: of a front that is dead already this process would be somebody else's child.
+        self._front = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
         self._finished = asyncio.Event()
         self._channel = Channel(sock, self._on_message, lambda _: self._finished.set())
         self._numbers = itertools.count(1)
@@ -54,6 +57,8 @@ class Launcher:
         self._channel.close()
         for task in self._early:
             task.cancel()
+        if self._early:
+            await asyncio.wait(self._early)
         if self._host is not None:
             await self._host.stop_tasks()
         if self._pool is not None:
@@ -62,6 +67,7 @@ class Launcher:
             self._zygotes.close()
         await asyncio.gather(*(box.close() for box in self._boxes.values()), return_exceptions=True)
         if self._host is not None:
+            await self._host.finished()
             self._host.close()
         self._undertaker.release()
 
@@ -123,9 +129,10 @@ class Launcher:
     async def _hello(self, hello: protocol.Hello) -> None:
         if not kernel.supported_machine():
             raise SandboxdError(Code.EXECUTOR_UNAVAILABLE, f"The jail does not know {kernel.MACHINE}.")
-        own = household(os.getppid()) | {os.getpid(), self._undertaker.pid}
-        self._host = Host(hello.instance, hello.memory_total_bytes, own)
-        self._undertaker.remember(self._host.cgroups.roots)
+        own = household(self._front) | {os.getpid(), self._undertaker.pid}
+        self._host = Host(hello.instance, hello.memory_total_bytes, own, self._undertaker.remember)
+        # Without it a kill would leave cgroups and sockets: end in order while that is possible.
+        self._host.reaper.watch(self._undertaker.pid, lambda _: self._finished.set())
         term = Term(hello.zygote_boxes, hello.zygote_seconds)
         self._zygotes = Zygotes(build_filters(), self._host.reaper, term, self._on_turn)
         bounds = PoolBounds(hello.pool_size, hello.pool_max, hello.pool_fresh, hello.memory_total_bytes)

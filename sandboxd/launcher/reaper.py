@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 from collections.abc import Callable
 
+_logger = logging.getLogger(__name__)
 MAX_EARLY = 1024
 EARLY_SECONDS = 30.0  # who died before that cannot be whom a caller means: the pid was used again
 
@@ -38,9 +40,16 @@ class Reaper:
                 return
             callback = self._watched.pop(pid, None)
             if callback is not None:
-                callback(status)
+                self._tell(callback, status)
             elif len(self._early) < MAX_EARLY:
                 self._early[pid] = (status, self._loop.time())
+
+    @staticmethod
+    def _tell(callback: Callable[[int], None], status: int) -> None:
+        try:
+            callback(status)
+        except Exception:  # SIGCHLD comes once for many: the other dead must be reaped all the same
+            _logger.exception("who was told of a death failed")
 
     def close(self) -> None:
         """Stop reaping."""

@@ -8,7 +8,8 @@ import os
 import platform
 import secrets
 import sys
-from dataclasses import asdict
+from collections import Counter
+from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
 
 from traces import adopt_orphans
@@ -17,9 +18,23 @@ from crash import gauge
 from crash.house import MAX_SESSIONS, House
 from crash.modes import MODES
 from crash.random_kills import RandomKills
-from crash.soak import EDITS, Soak
+from crash.soak import EDITS, FLAGS, Soak
 
 MEMORY_ALLOWED_BYTES = 1 << 20
+
+
+def plain(report: object) -> dict[str, object]:
+    """Return a report as JSON takes it; `asdict` cannot copy a Counter."""
+    if isinstance(report, Counter):
+        return dict(report)
+    names = [field.name for field in fields(report)]  # type: ignore[arg-type]
+    return {name: _plain(getattr(report, name)) for name in names}
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return plain(value) if is_dataclass(value) or isinstance(value, Counter) else value
 
 
 def kills(mode: str, seed: int, count: int) -> dict[str, object]:
@@ -32,12 +47,12 @@ def kills(mode: str, seed: int, count: int) -> dict[str, object]:
     finally:
         house.close()
     print(report, flush=True)
-    return asdict(report)
+    return plain(report)
 
 
 def soak(mode: str, seed: int, options: argparse.Namespace) -> tuple[dict[str, object], bool]:
     """Run the soak in one mode; tell whether everything was flat."""
-    house = House(mode, edits=EDITS, flags=["--log-level", "warning"])
+    house = House(mode, edits=EDITS, flags=FLAGS)
     try:
         house.start()
         report = Soak(house, seed).run(
@@ -52,7 +67,7 @@ def soak(mode: str, seed: int, options: argparse.Namespace) -> tuple[dict[str, o
         f"{report.seconds:.0f} s, {dict(report.outcomes)}"
     )
     print(gauge.table(rows), flush=True)
-    told = {**asdict(report), "mode": mode, "rows": [{**asdict(row), "flat": row.flat} for row in rows]}
+    told = {**plain(report), "mode": mode, "rows": [{**asdict(row), "flat": row.flat} for row in rows]}
     return told, all(row.flat for row in rows)
 
 

@@ -18,7 +18,9 @@ def _orphans() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="module", params=[pytest.param("v1", marks=pytest.mark.root), "none"])
+@pytest.fixture(
+    scope="module", params=[*(pytest.param(name, marks=pytest.mark.root) for name in ("v2", "v1")), "none"]
+)
 def mode(request: pytest.FixtureRequest) -> str:
     """The kind of host: a mode that this machine cannot be fails in CI."""
     name: str = request.param
@@ -33,7 +35,8 @@ def house(mode: str) -> Iterator[House]:
     house = House(
         mode,
         edits=[*EDITS, FEW_SLOTS],
-        flags=["--pool-size", "0", "--max-sessions", str(MAX_SESSIONS)],
+        flags=["--max-sessions", str(MAX_SESSIONS)],
+        waiting=0,
     )
     try:
         house.start()

@@ -21,12 +21,13 @@ from sandboxd_client import NotStartedError, Sandbox
 from traces import Snapshot, descent, differences, family, find, look, reap, settle, surplus
 
 from crash import steps
-from crash.modes import MODES, Mode, make_cages, remove_cages
+from crash.modes import CGROUPS, MODES, Mode, make_cages, remove_cages
 from sandboxd.log import verify
 from sandboxd.log.segments import list_segments
 
 MAX_SESSIONS = 3
 LEASE_SECONDS = 0.2
+EQUAL_LOOKS = 5
 SETTLE_SECONDS = 10.0
 STATE_FILES = (".", "lock", "version", "key", "incarnation", "log", "log/log-*.jsonl")
 VISITORS: set[int] = set()
@@ -52,16 +53,26 @@ class House:
         mode: a name in `MODES`.
         edits: what else is changed in its source.
         flags: for `sandboxd serve`.
+        waiting: boxes in its pool, always.
         ephemeral: embedded in full: the daemon ends with its launcher and its directory with both. Otherwise a service."""
 
     def __init__(
-        self, mode: str, *, edits: Iterable[Edit] = (), flags: Iterable[str] = (), ephemeral: bool = False
+        self,
+        mode: str,
+        *,
+        edits: Iterable[Edit] = (),
+        flags: Iterable[str] = (),
+        waiting: int = 2,
+        ephemeral: bool = False,
     ) -> None:
         self.mode: Mode = MODES[mode]
         self._base = Path(tempfile.mkdtemp(prefix="sandboxd-crash-"))
         self.runtime, self.state = self._base / "run", self._base / "state"
         self._ephemeral = ephemeral
-        self._flags = ["--allow-unscreened", "--lease-seconds", str(LEASE_SECONDS), *flags]
+        self._waiting = waiting
+        # A pool that grows and shrinks with demand is no leak, and cannot be told from one.
+        pool = ["--pool-size", str(waiting), "--pool-max", str(waiting), "--pool-fresh", "0"]
+        self._flags = ["--allow-unscreened", "--lease-seconds", str(LEASE_SECONDS), *pool, *flags]
         self._armed, self._temporary = self._base / "armed", self._base / "tmp"
         for place in (self._armed, self._temporary):
             place.mkdir()
@@ -126,13 +137,15 @@ class House:
 
     def come_to_rest(self) -> None:
         """Wait until nothing changes any more, and remember that."""
-        self.quiet = self.snapshot()
-        assert not settle(self._unsteady, SETTLE_SECONDS), "the house does not come to rest"
-
-    def _unsteady(self) -> list[str]:
-        assert self.quiet is not None
-        before, self.quiet = self.quiet, self.snapshot()
-        return differences(before, self.quiet) + _guests(self.quiet)
+        until = time.monotonic() + SETTLE_SECONDS
+        equal = 0
+        while equal < EQUAL_LOOKS:
+            assert time.monotonic() < until, "the house does not come to rest"
+            before, self.quiet = self.quiet, self.snapshot()
+            processes = self.quiet.rows["processes"]
+            full = processes["waiting"] == self._waiting and not processes["inmate"]
+            equal = equal + 1 if full and before is not None and not differences(before, self.quiet) else 0
+            time.sleep(0.05)
 
     def stop(self) -> None:
         """End the daemon in order."""
@@ -229,10 +242,10 @@ class House:
         assert not settle(lambda: [pid for process in [look(pid)] if process and process.state != "Z"])
 
     def resting(self) -> int:
-        """Return a guest that is stopped between two snippets, 0 when there is none."""
+        """Return a guest that rests between two snippets, 0 when there is none."""
         for pid in descent():
             process = look(pid)
-            if process is not None and process.role == "inmate" and process.state == "T":
+            if process is not None and process.role == "inmate" and (process.state == "T" or _is_frozen(pid)):
                 return pid
         return 0
 
@@ -260,9 +273,15 @@ class House:
         assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
-def _guests(snapshot: Snapshot) -> list[str]:
-    """Tell of open boxes; those that wait are a part of a quiet house."""
-    return ["a box is open"] if snapshot.rows["processes"]["inmate"] else []
+def _is_frozen(pid: int) -> bool:
+    """Tell whether a process's v2 group is frozen, where there is one."""
+    with contextlib.suppress(OSError, StopIteration):
+        lines = Path(f"/proc/{pid}/cgroup").read_text().splitlines()
+        where = next(line[4:] for line in lines if line.startswith("0::/"))
+        places = (CGROUPS / "unified" / where, CGROUPS / where)
+        events = next(place / "cgroup.events" for place in places if (place / "cgroup.events").exists())
+        return "frozen 1" in events.read_text()
+    return False
 
 
 def _role_of(pid: int) -> str:

@@ -17,6 +17,11 @@ def _has_v1() -> bool:
     return os.geteuid() == 0 and (CGROUPS / "memory" / "cgroup.procs").exists()
 
 
+def _has_v2() -> bool:
+    roots = (CGROUPS, CGROUPS / "unified")
+    return os.geteuid() == 0 and any((root / "cgroup.controllers").exists() for root in roots)
+
+
 @dataclass(frozen=True, slots=True)
 class Mode:
     """One kind of host: its name, what to change for it, and whether this machine can be it."""
@@ -29,14 +34,20 @@ class Mode:
 MODES = {
     mode.name: mode
     for mode in (
-        Mode("v1", (), _has_v1),
+        # All that this host gives: the freezer of v2, the controllers where they are.
+        Mode("v2", (), _has_v2),
+        Mode(
+            "v1",
+            (Edit("launcher/cgroups/detect.py", 'V2_CORE = ("cpu", "freezer")', "V2_CORE = ()"),),
+            _has_v1,
+        ),
         Mode(
             "none",
             (
                 Edit(
                     "launcher/host.py",
                     "homes, self.cgroup_reasons = find_homes(own=own)",
-                    'homes, self.cgroup_reasons = {}, dict.fromkeys(("memory", "pids", "cpu"), "left out")',
+                    "homes, self.cgroup_reasons = {}, dict.fromkeys('memory pids cpu freezer'.split(), '-')",
                 ),
             ),
             lambda: True,
@@ -50,7 +61,7 @@ def make_cages() -> list[Path]:
 
     A daemon that is started in them makes its own below, so that nothing of another one on this host is seen.
     """
-    if not _has_v1():
+    if not _has_v1() and not _has_v2():
         return []
     name = f"crash-{secrets.token_hex(4)}"
     cages = [place / name for place in _own_cgroups()]

@@ -72,6 +72,7 @@ class RandomKills:
                 self._kill_one(self._chance.choices([*WEIGHTS], [*WEIGHTS.values()])[0])
         finally:
             self._end_callers()
+        self._house.assert_nothing_more()
         self._house.assert_serves()
         self._house.assert_quiet()
         self._check()
@@ -99,7 +100,13 @@ class RandomKills:
 
     def _strike(self, role: str) -> bool:
         """Kill one process of a role; False when there is none just now."""
-        found = [process.pid for process in family() if process.role == role]
+        members = [process for process in family() if process.role == role]
+        # What was just forked looks like its maker: a launcher is a child of the front, and the front is known.
+        found = [
+            process.pid for process in members if role != "launcher" or process.parent == self._house.front
+        ]
+        if role == "front":
+            found = [self._house.front]
         if not found:
             return False
         pid = self._chance.choice(found)

@@ -27,6 +27,7 @@ FEW_RECORDS = Edit("log/executions.py", "MAX_RECORDS = 100_000", "MAX_RECORDS = 
 FEW_ENDED = Edit("sessions/registry.py", "_ENDED_MAX = 1024", "_ENDED_MAX = 50")
 FEW_VERDICTS = Edit("screen/screener.py", "_CACHE_ENTRIES = ", "_CACHE_ENTRIES = 100  # was ")
 EDITS = (FEW_RECORDS, FEW_ENDED, FEW_VERDICTS)
+FLAGS = ("--log-level", "warning")
 # Most snippets are harmless, and the slow ones few.
 WEIGHTS = [1 if "while True" in code or "900" in code or "2_000_000" in code else 8 for code in SNIPPETS]
 
@@ -68,8 +69,11 @@ class OneShots(threading.Thread):
             code=f"{code}\n# {number}",  # each another text: verdicts are cached
             timeout_seconds=TIMEOUT_SECONDS,
         )
-        events = list(stub.Run(pb.RunRequest(open=pb.Open(policy="unscreened"), execute=execute)))
-        (result,) = [event.result for event in events if event.HasField("result")]
+        messages = list(stub.Run(pb.RunRequest(open=pb.Open(policy="unscreened"), execute=execute)))
+        events = [event for message in messages for event in (message, *message.more)]
+        results = [event.result for event in events if event.HasField("result")]
+        assert len(results) == 1, (code, events)
+        result = results[0]
         outcome = pb.Outcome.Name(result.outcome).removeprefix("OUTCOME_").lower()
         expected = SNIPPETS[code]
         assert outcome in {*expected, "timeout_wall"}, (code, outcome, result.evidence)

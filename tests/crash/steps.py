@@ -17,6 +17,7 @@ from mutants import Edit
 from traces import descent
 
 STEPS = ("fork", "map", "mount", "guest", "checkout", "opened", "intent", "running", "stopped", "outcome")
+"""On the way of an execution; `groups` is one on a launcher's: it has made the first of its cgroups."""
 TARGETS = ("guest", "pid1", "zygote", "launcher", "front", "client")
 
 IMPOSSIBLE = {
@@ -63,15 +64,20 @@ EDITS = (
     Edit("jail/zygote.py", "import kernel, supervisor, wire", "import kernel, pause, supervisor, wire"),
     _before(
         "jail/zygote.py",
-        "            pid = kernel.clone(NAMESPACES",
+        "            pid, placed = _clone(",
         'config["pause"] = pause.taken("mount", "guest", "checkout")',
     ),
     _before("jail/zygote.py", '            reply = {"op": "forked"', 'pause.here("fork")'),
+    Edit(
+        "launcher/cgroups/tree.py",
+        "            parent.mkdir(exist_ok=True)\n",
+        f'            parent.mkdir(exist_ok=True)\n            {_FROM_ABOVE}.here("groups")\n',
+    ),
     _before("launcher/box.py", "            idmaps.write_maps(", f'{_FROM_ABOVE}.here("map")'),
     Edit(
         "jail/supervisor.py",
-        "import files, kernel, lockdown, mounts, wire",
-        "import files, kernel, lockdown, mounts, pause, wire",
+        "import files, groups, kernel, lockdown, mounts, wire",
+        "import files, groups, kernel, lockdown, mounts, pause, wire",
     ),
     _before(
         "jail/supervisor.py",
@@ -84,7 +90,11 @@ EDITS = (
         "        self.generation += 1",
         'self.order["pause"] = "" if self.generation else self.config["pause"]',
     ),
-    Edit("jail/lockdown.py", "import kernel, landlock, mounts", "import kernel, landlock, mounts, pause"),
+    Edit(
+        "jail/lockdown.py",
+        "import groups, kernel, landlock, mounts",
+        "import groups, kernel, landlock, mounts, pause",
+    ),
     _before(
         "jail/lockdown.py",
         '    kernel.load_seccomp(order["guest_filter"])',
@@ -93,7 +103,7 @@ EDITS = (
     ),
     _before(
         "jail/supervisor.py",
-        "        lockdown.set_policy_rlimits(self.guest",
+        "        kernel.capset(KEPT_CAPS, KEPT_CAPS, 0)",
         'if self.config["pause"] == "checkout":',
         '    pause.stop("checkout")',
     ),

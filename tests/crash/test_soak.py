@@ -8,7 +8,7 @@ import pytest
 
 from crash import gauge
 from crash.house import House
-from crash.soak import EDITS, Soak
+from crash.soak import EDITS, FLAGS, Soak
 
 pytestmark = pytest.mark.userns
 
@@ -17,7 +17,7 @@ MEMORY_ALLOWED_BYTES = 6 << 20  # over so few executions only what leaks kilobyt
 
 @pytest.fixture(scope="module")
 def house(mode: str) -> Iterator[House]:
-    house = House(mode, edits=EDITS)
+    house = House(mode, edits=EDITS, flags=FLAGS)
     try:
         house.start()
         yield house

@@ -139,7 +139,9 @@ def _find_v2(
         else:
             name = divisible.name or "the root cgroup"
             reasons[controller] = f"controller {controller} cannot be enabled in {name}"
-    _find_core([divisible] if divisible is not None else [mine, root], homes, reasons)
+    passed_on = any(controller in homes for controller in V2_CONTROLLERS)
+    # Without a controller nothing has to be divided: the daemon stays in its own group, whoever else is in it.
+    _find_core([divisible] if divisible is not None and passed_on else [mine, root], homes, reasons)
 
 
 def _find_core(places: Iterable[Path], homes: dict[str, Home], reasons: dict[str, str]) -> None:

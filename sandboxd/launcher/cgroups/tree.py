@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from sandboxd.launcher.cgroups.detect import V2_CONTROLLERS, Home
@@ -27,13 +27,18 @@ _COUNTERS = {
 class CgroupTree:
     """Makes and removes leaves. Not thread-safe: the launcher is single-threaded."""
 
-    def __init__(self, homes: Mapping[str, Home], instance: str, memory_total_bytes: int | None) -> None:
+    def __init__(
+        self,
+        homes: Mapping[str, Home],
+        instance: str,
+        memory_total_bytes: int | None,
+        announce: Callable[[list[str]], None],
+    ) -> None:
         self.homes = dict(homes)
-        self._parents: dict[str, Path] = {}
-        for controller, home in self.homes.items():
-            parent = home.path / f"sandboxd-{instance}"
+        self._parents = {use: home.path / f"sandboxd-{instance}" for use, home in self.homes.items()}
+        announce(self.roots)  # before they are made: a kill in between must not leave one that nobody knows
+        for parent in set(self._parents.values()):
             parent.mkdir(exist_ok=True)
-            self._parents[controller] = parent
         self._enable_below()
         if memory_total_bytes is not None and "memory" in self._parents:
             _limit_memory(self._parents["memory"], self.homes["memory"].version, memory_total_bytes)
