@@ -30,8 +30,8 @@ def where() -> dict[str, str]:
 
 
 def _depends_on_speed(key: str) -> bool:
-    """How a resource item ends is asserted by its own list of outcomes: fast machines meet another limit first."""
-    return key.startswith(("RES-", "resource/"))
+    """How such an item ends is asserted by its own list of outcomes: fast machines meet another limit first."""
+    return key.startswith(("RES-", "resource/", "channel/send_descriptors"))
 
 
 def settle(name: str, results: dict[str, Any], *, update: bool) -> list[str]:
