@@ -40,7 +40,7 @@ def enter() -> None:
         sys.exit(os.waitstatus_to_exitcode(os.wait()[1]))
     kernel.mount("", "/", "", kernel.MS_REC | kernel.MS_PRIVATE)
     kernel.set_mount_flags("/", kernel.MS_RDONLY)
-    for place in ("/tmp", "/dev/shm", "/var/tmp"):
+    for place in ("/tmp", "/dev/shm"):
         kernel.mount("scratch", place, "tmpfs", kernel.MS_NOSUID, "size=256m")
     kernel.mount("proc", "/proc", "proc", kernel.MS_NOSUID)
     kernel.prctl(kernel.PR_SET_PDEATHSIG, 9)
