@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import contextlib
+import gc
 import os
 import sys
 import traceback
@@ -34,7 +35,10 @@ def serve(control: socket.socket, raw: Mapping[str, Any]) -> NoReturn:
         gate = Gate()
         gate.install()  # before signals are unblocked: an early SIGINT is for no cell
         hygiene.cleanse(settings)
-        Session(Channel(control, gate), gate, settings).run()
+        session = Session(Channel(control, gate), gate, settings)
+        # What this process is made of is no object of a program's: `gc.get_objects` leaves out what is frozen.
+        gc.freeze()
+        session.run()
     except BaseException as error:
         _complain(error)
     finally:

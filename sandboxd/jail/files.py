@@ -7,6 +7,7 @@ fstat on that descriptor, never from a path twice.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -133,10 +134,19 @@ def _commit(root: int, path: str, message: wire.Message) -> Answer:
         info = os.stat(temporary, dir_fd=parent, follow_symlinks=False)
         if not stat.S_ISREG(info.st_mode):
             raise OSError(errno.ESTALE, "replaced while it was written")
-        os.rename(temporary, name, src_dir_fd=parent, dst_dir_fd=parent)
+        _put_in_place(parent, temporary, name)
     finally:
         os.close(parent)
     return {"stat": _describe(path, info)}, None
+
+
+def _put_in_place(parent: int, temporary: str, name: str) -> None:
+    try:
+        os.rename(temporary, name, src_dir_fd=parent, dst_dir_fd=parent)
+    except OSError:  # a name too long, a directory in its place: nothing of the upload stays
+        with contextlib.suppress(OSError):
+            os.unlink(temporary, dir_fd=parent)
+        raise
 
 
 def _stat(root: int, path: str, _: wire.Message) -> Answer:

@@ -230,6 +230,8 @@ class Box:
 
     def _on_exit(self, status: int) -> None:
         self._ended.set_result(status)
+        if self._rest is not None:
+            self._rest.leave()
         if self._pid1 is not None:
             self._pid1.silent(f"wait status {status}")
         while self._file_requests:
@@ -285,10 +287,10 @@ class Box:
 
     def _make_rest(self) -> Rest:
         if self._cgroup is None:
-            return Stopper(self._pid, lambda: None, self._tell)
+            return Stopper(self._pid, lambda: None, self._tell, self.kill_guest)
         if self._cgroup.guest is not None:
             return Freezer(self._cgroup.guest)
-        return Stopper(self._pid, self._cgroup.task_count, self._tell)
+        return Stopper(self._pid, self._cgroup.task_count, self._tell, self.kill_guest)
 
     def _tell(self, op: str) -> None:
         if self._pid1 is not None:
@@ -368,6 +370,8 @@ class Box:
     async def _end_all(self) -> None:
         if self._execution is not None:
             self._execution.stop()
+        if self._rest is not None:
+            self._rest.leave()
         self._kill_all()
         if self._pid:
             await self._ended

@@ -3,10 +3,15 @@
 With cgroup v2 the guest's group is frozen, which a program cannot notice but by the clock. Without, the guest is stopped by
 its pidfd, everything else by pid 1, which signals its whole namespace at once. That is weaker: a stopped process's parent is
 told, so a program can see it, and SIGCONT wakes it. In both cases a kill ends it at once.
+
+SIGSTOP cannot be blocked, but it can be undone: whoever is in the midst of a system call when it comes may still send
+SIGCONT, and a dying parent makes the kernel send one. So a stop is looked after until it holds; who does not stand still is
+killed.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import signal
 from collections.abc import Callable
@@ -16,6 +21,12 @@ from typing import Protocol
 from sandboxd.launcher.cgroups import GuestGroup
 
 PIDS_OF_OURS = 2  # pid 1 and a guest of one thread
+LOOK_SECONDS = 0.005
+PATIENCE_SECONDS = 1.0  # then whatever still runs is killed, the guest with it
+_STILL = frozenset("TtZX")
+_STATE, _SWITCHES = "State", ("voluntary_ctxt_switches", "nonvoluntary_ctxt_switches")
+
+_Task = tuple[str, str, str]
 
 
 class Rest(Protocol):
@@ -29,6 +40,9 @@ class Rest(Protocol):
 
     def forget(self) -> None:
         """The guest is dead and the next one is about to start: it must not be born at rest."""
+
+    def leave(self) -> None:
+        """The box ends: be done with it."""
 
 
 class Freezer:
@@ -57,6 +71,9 @@ class Freezer:
             self._frozen = False
             self._group.thaw()
 
+    def leave(self) -> None:
+        """Nothing is under way."""
+
 
 class Stopper:
     """Stops and wakes one box by signals.
@@ -65,14 +82,24 @@ class Stopper:
         supervisor: pid 1, in the launcher's pid namespace.
         count: returns the number of tasks in the box; None where no cgroup counts them.
         tell: sends an operation to pid 1.
+        kill: ends the guest and all that it started.
     """
 
-    def __init__(self, supervisor: int, count: Callable[[], int | None], tell: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        supervisor: int,
+        count: Callable[[], int | None],
+        tell: Callable[[str], None],
+        kill: Callable[[], None],
+    ) -> None:
         self._supervisor = supervisor
         self._count = count
         self._tell = tell
+        self._kill = kill
+        self._loop = asyncio.get_running_loop()
         self._stopped = False
         self._all_stopped = False
+        self._timer: asyncio.TimerHandle | None = None
 
     def rest(self, guest_fd: int, guest_pid: int) -> None:
         """Stop the box until `wake`."""
@@ -81,9 +108,11 @@ class Stopper:
         if self._has_others(guest_pid):
             self._all_stopped = True
             self._tell("rest")
+            self._look_later({}, self._loop.time() + PATIENCE_SECONDS)
 
     def wake(self, guest_fd: int) -> None:
         """Let the box go on."""
+        self.leave()
         if self._all_stopped:
             self._all_stopped = False
             self._tell("wake")
@@ -93,7 +122,36 @@ class Stopper:
 
     def forget(self) -> None:
         """The next guest starts: it runs, and nothing else is left."""
+        self.leave()
         self._stopped = self._all_stopped = False
+
+    def leave(self) -> None:
+        """Look no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _look_later(self, before: dict[str, _Task], until: float) -> None:
+        self._timer = self._loop.call_later(LOOK_SECONDS, self._look, before, until)
+
+    def _look(self, before: dict[str, _Task], until: float) -> None:
+        """Stop again what runs. It holds once two looks see the same tasks, all still, none switched to in between.
+
+        One look is not enough: two processes that take turns, each waking the other before it stops itself, can both be
+        seen stopped. A task that ran between two looks has a context switch more; if none did there was a moment at
+        which all stood still, and from then on nobody is left to wake anybody.
+        """
+        now = _tasks(self._supervisor)
+        if now and now == before:
+            return
+        if self._loop.time() > until:
+            self._kill()
+            return
+        if now and all(task[0] in _STILL for task in now.values()):
+            self._look_later(now, until)
+        else:
+            self._tell("rest")
+            self._look_later({}, until)
 
     def _has_others(self, guest_pid: int) -> bool:
         tasks = self._count()
@@ -109,6 +167,31 @@ class Stopper:
 
 def _children(pid: int) -> list[str]:
     return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+
+
+def _tasks(supervisor: int) -> dict[str, _Task]:
+    """Return state and context switches of every thread below pid 1; nothing when one went away meanwhile.
+
+    Its children are then pid 1's, whose children were read before.
+    """
+    found: dict[str, _Task] = {}
+    todo = [(str(supervisor), True)]
+    try:
+        while todo:
+            pid, is_supervisor = todo.pop()
+            for task in Path(f"/proc/{pid}/task").iterdir():
+                if not is_supervisor:
+                    found[task.name] = _look_at(task)
+                todo += [(child, False) for child in (task / "children").read_text().split()]
+    except OSError:
+        return {}
+    return found
+
+
+def _look_at(task: Path) -> _Task:
+    lines = (task / "status").read_text().splitlines()
+    fields = {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    return (fields[_STATE][:1], fields[_SWITCHES[0]], fields[_SWITCHES[1]])
 
 
 def _signal(pidfd: int, number: signal.Signals) -> None:

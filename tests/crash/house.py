@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from conftest import Daemon, end_daemon_process, start_daemon_process
+from daemons import Daemon, end_daemon_process, start_daemon_process
 from mutants import Edit, make_mutant
 from sandboxd_client import NotStartedError, Sandbox
 from traces import Snapshot, descent, differences, family, find, look, reap, settle, surplus

@@ -28,7 +28,7 @@ from sandboxd_client import (
 )
 
 if TYPE_CHECKING:
-    from conftest import Daemon, StartDaemon
+    from daemons import Daemon, StartDaemon
 
 pytestmark = [pytest.mark.userns, pytest.mark.root]
 

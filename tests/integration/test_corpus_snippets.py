@@ -13,7 +13,7 @@ import pytest
 from sandboxd_client import Execution, Outcome, Sandbox
 
 if TYPE_CHECKING:
-    from conftest import Daemon
+    from daemons import Daemon
 
 pytestmark = [pytest.mark.userns, pytest.mark.timeout(300)]
 

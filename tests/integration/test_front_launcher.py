@@ -18,7 +18,7 @@ from sandboxd_proto.v1 import sandbox_pb2_grpc as rpc
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import Daemon, StartDaemon
+    from daemons import Daemon, StartDaemon
 
 pytestmark = pytest.mark.userns
 

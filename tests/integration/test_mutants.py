@@ -10,7 +10,7 @@ from mutants import REQUIRE_NOTHING, Edit, make_mutant
 from sandboxd_client import NotStartedError, Sandbox
 
 if TYPE_CHECKING:
-    from conftest import StartDaemon
+    from daemons import StartDaemon
 
 _NO_FILTERS = (
     Edit("jail/lockdown.py", 'kernel.load_seccomp(order["guest_filter"])', "pass"),

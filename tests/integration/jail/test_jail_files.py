@@ -102,6 +102,16 @@ async def test_an_upload_replaces_and_an_abandoned_one_keeps_the_old(box):
     assert await get(box, "f") == b"new"
 
 
+@pytest.mark.parametrize("path", ["x" * 256, "taken"])
+async def test_an_upload_that_cannot_be_put_in_place_leaves_nothing(box, path):
+    await run(box, "import os; os.mkdir('taken')")
+    fd, _ = await box.open_file(path, "w")
+    os.close(fd)
+    with pytest.raises(SandboxdError):
+        await box.commit_file(path, keep=True)
+    assert await answer(box, "import json, os; print(json.dumps(os.listdir('.')))") == ["taken"]
+
+
 async def test_two_uploads_of_one_path_at_once_do_not_mix(box):
     first, _ = await box.open_file("f", "w")
     second, _ = await box.open_file("f", "w")

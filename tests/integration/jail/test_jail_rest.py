@@ -49,6 +49,70 @@ while True:
 """
 PAUSE_SECONDS = 0.5
 
+# Ways back from SIGSTOP. Each writes as long as it runs.
+WRITE = """
+import mmap, os, signal, threading, time
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+def write():
+    with open("runs", "ab", 0) as file:
+        file.write(b"x")
+"""
+WAKERS = {
+    # A signal that is sent from within a system call, after the stop came and before it took effect.
+    "threads": """
+def wake():
+    while True:
+        for _ in range(100):
+            os.kill(os.getpid(), signal.SIGCONT)
+        write()
+for _ in range(8):
+    threading.Thread(target=wake, daemon=True).start()
+time.sleep(0.1)
+""",
+    "processes": """
+for _ in range(4):
+    if os.fork() == 0:
+        while True:
+            for _ in range(10):
+                os.kill(-1, signal.SIGCONT)
+            write()
+time.sleep(0.1)
+""",
+    # Each wakes the other and stops itself: seen one after the other, both can look stopped.
+    "turns": """
+def turn(other):
+    while True:
+        os.kill(other, signal.SIGCONT)
+        write()
+        os.kill(os.getpid(), signal.SIGSTOP)
+for _ in range(6):
+    if os.fork() == 0:
+        first = os.getpid()
+        turn(os.fork() or first)
+time.sleep(0.1)
+""",
+    # The kernel wakes a stopped process group that the death of a parent orphans, and dying takes a moment.
+    "an orphaned group": """
+read, hold = os.pipe()
+if os.fork() == 0:
+    os.close(hold)
+    os.setsid()
+    if os.fork() == 0:
+        os.setpgid(0, 0)
+        while True:
+            write()
+            time.sleep(0.001)
+    held = mmap.mmap(-1, 150 << 20)
+    held.madvise(mmap.MADV_NOHUGEPAGE)
+    for page in range(0, len(held), 4096):
+        held[page] = 1
+    os.read(read, 1)
+    os._exit(0)
+time.sleep(0.3)
+os.write(hold, b"x")
+""",
+}
+
 
 async def sizes(box, *names):
     return await asyncio.gather(*(box.stat_file(name) for name in names))
@@ -98,3 +162,19 @@ async def test_a_stopped_box_closes_at_once(open_box):
     await run(box, CHILDREN)
     async with asyncio.timeout(2):
         await box.close()
+
+
+async def stands_still(box) -> bool:
+    (before,) = await sizes(box, "runs")
+    await asyncio.sleep(PAUSE_SECONDS)
+    (after,) = await sizes(box, "runs")
+    return 0 < before.size_bytes == after.size_bytes
+
+
+@pytest.mark.parametrize("how", WAKERS)
+async def test_nothing_wakes_itself(open_box, how):
+    box = await open_box()
+    await run(box, WRITE + WAKERS[how])
+    # A second is the launcher's patience: by then whoever would not stand still is dead.
+    assert await stands_still(box) or await stands_still(box) or await stands_still(box)
+    assert (await run(box, "1 + 1"))[0].text == "2"

@@ -10,11 +10,8 @@ import platform
 import subprocess
 
 import jail_boxes
-import pyseccomp
 import pytest
 from jail_boxes import ATTEMPT, CALL, answer, number, run
-
-from sandboxd.seccomp import names
 
 pytestmark = [pytest.mark.userns, pytest.mark.asyncio(loop_scope="module")]
 
@@ -37,29 +34,7 @@ async def test_is_not_permitted(box, name):
     assert await answer(box, f"{CALL}\nprint(json.dumps(call({number(name)}, 0, 0, 0, 0, 0, 0)))") == "EPERM"
 
 
-async def test_every_call_outside_the_list_is_refused(box):
-    # All numbers up to 600, so also calls that a later kernel or C library brings.
-    resolve = pyseccomp.resolve_syscall
-    passed = {
-        resolve(pyseccomp.Arch.NATIVE, name)
-        for name in (
-            *names.ALLOWED,
-            "clone",
-            "socketpair",
-            "ioctl",
-            "prctl",
-            "fcntl",
-            "prlimit64",
-            "setrlimit",
-        )
-    }
-    denied = {resolve(pyseccomp.Arch.NATIVE, name) for name in names.DENIED}
-    # uprobe and uretprobe: the kernel lets no filter see them, and ends whoever calls them without being a probe.
-    probes = {335, 336} if platform.machine() == "x86_64" else set()
-    wanted = {n: "EPERM" if n in denied else "ENOSYS" for n in range(600) if n not in passed | probes}
-    code = f"{CALL}\nprint(json.dumps({{n: call(n, 0, 0, 0, 0, 0, 0) for n in {list(wanted)}}}))"
-    found = {int(n): result for n, result in (await answer(box, code)).items()}
-    assert found == wanted
+# Every number there is, as a table: tests/security/test_syscalls.py.
 
 
 async def test_namespaces_cannot_be_made(box):
