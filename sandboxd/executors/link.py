@@ -73,7 +73,12 @@ class Link:
 
     async def ask(
         self,
-        message: protocol.Hello | protocol.Open | protocol.File | protocol.Close | protocol.Count,
+        message: protocol.Hello
+        | protocol.Open
+        | protocol.End
+        | protocol.File
+        | protocol.Close
+        | protocol.Count,
         kind: type[Reply],
         arrived: Callable[[Reply, list[int]], None] | None = None,
     ) -> tuple[Reply, list[int]]:

@@ -43,6 +43,8 @@ class ProcessBox:
         self._busy = False
         self._run: Run | None = None
         self._ran: Run | None = None  # has answered; its box still runs
+        self._last: Run | None = None
+        self._cancelled = ""  # by whom, before there was anything to interrupt
         self._resting: asyncio.TimerHandle | None = None
         self._variables_lost = False
         self._lost_reason = ""
@@ -62,6 +64,7 @@ class ProcessBox:
             raise SandboxdError(
                 Code.SESSION_BUSY, "The session is executing.", failure=FailureClass.NOT_STARTED
             )
+        self._cancelled = ""
         self._busy = True  # taken before the wait for an interpreter that is being replaced
         try:
             return await self._execute(job, sink)
@@ -69,19 +72,23 @@ class ProcessBox:
             self._busy = False
 
     async def _execute(self, job: Job, sink: Sink) -> Result:
+        self._stay_awake()  # the launcher takes this one's beginning for the last one's end
+        if self._last is not None and self._last.contested:
+            await self._last.settle()
         guest = await self._ready_guest()
         self._check_open()
-        self._stay_awake()  # the launcher takes this one's beginning for the last one's end
         run = self._run = Run(
             self._link, self._number, next(self._executions),
             guest=guest, meter=self._meter, limits=self._limits, sink=sink,
         )  # fmt: skip
         lost_before, self._variables_lost = self._variables_lost, False
+        if self._cancelled:
+            asyncio.get_running_loop().call_soon(self.cancel, self._cancelled)  # once the clocks have started
         try:
             result = await run.go(job)
         finally:
             self._run = None
-            self._ran = run
+            self._ran = self._last = run
         lost = result.variables_lost or lost_before
         return dataclasses.replace(result, variables_lost=lost)
 
@@ -112,6 +119,8 @@ class ProcessBox:
         """Make the running job end: interrupt, then kill after the grace."""
         if self._run is not None:
             self._run.interrupt("cancelled" if code == "client" else "killed", code)
+        elif self._busy:  # it waits for an interpreter
+            self._cancelled = code
 
     def _violation(self) -> None:
         if self._run is not None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 
+from sandboxd.errors import SandboxdError
 from sandboxd.events import Display, Evidence, Limits, Outcome, ProgramError, Result, Usage
 from sandboxd.executors.base import Job, Sink
 from sandboxd.executors.guest import Claim, GuestLink
@@ -13,6 +15,7 @@ from sandboxd.executors.output import OutputGate
 from sandboxd.launcher import protocol
 from sandboxd.launcher.meter import Meter, Reading
 
+NEAR_SECONDS = 0.05  # who ended that close to a limit may be interrupted all the same
 _SOURCES = {
     "timeout_wall": "deadline",
     "timeout_cpu": "cpu clock",
@@ -33,8 +36,11 @@ class Run:
         self._guest = guest
         self._meter = meter
         self._sink = sink
+        self._limits = limits
         self._gate = OutputGate(limits.output_bytes, sink, self._over)
         self._ending: protocol.Ending | None = None
+        self.contested = False
+        """Whether a signal to end it may still be on its way: `settle` before another execution begins."""
         self._death: protocol.GuestDied | None = None
         self._lost = ""
 
@@ -51,7 +57,11 @@ class Run:
         )
         if claim is None:
             return self._died()
-        used = self._read(self._meter.read).since(before, time.monotonic() - started)
+        elapsed = time.monotonic() - started
+        used = self._read(self._meter.read).since(before, elapsed)
+        cpu_left = self._limits.cpu_seconds - (used.cpu_seconds or 0.0)
+        if min(job.deadline_seconds - elapsed, cpu_left) < NEAR_SECONDS:
+            self.contested = True
         # An interrupt, or a death, that stands behind this claim was told before it.
         self._link.hear()
         self._guest.drain()
@@ -77,14 +87,23 @@ class Run:
         """The execution is made to end; the first cause stays."""
         if message.execution == self._number and self._ending is None:
             self._ending = message
+            self.contested = True
 
     def interrupt(self, cause: str, code: str) -> None:
         """Ask the launcher to end this execution."""
+        self.contested = True
         self._link.tell(protocol.Interrupt(self._box, self._number, cause, code))
 
     def rest(self) -> None:
         """Let the launcher stop the clocks, and the box."""
         self._link.tell(protocol.End(self._box, self._number))
+
+    async def settle(self) -> None:
+        """Wait until the launcher sends no more signals for this execution: they would hit the next one."""
+        self.contested = False
+        with contextlib.suppress(SandboxdError):  # it is gone, and its boxes with it
+            end = protocol.End(self._box, self._number, self._link.number())
+            await self._link.ask(end, protocol.Stopped)
 
     def died(self, message: protocol.GuestDied) -> None:
         """The interpreter is gone; `message` says why."""

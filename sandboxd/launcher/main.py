@@ -103,8 +103,11 @@ class Launcher:
             box.begin(message)
         elif isinstance(message, protocol.Interrupt) and box is not None:
             box.interrupt(message.execution, message.cause, message.code)
-        elif isinstance(message, protocol.End) and box is not None:
-            box.end(message.execution)
+        elif isinstance(message, protocol.End):
+            if box is not None:
+                box.end(message.execution)
+            if message.request:
+                self._notify(protocol.Stopped(message.request))
         elif isinstance(message, protocol.File):
             if box is not None:
                 box.file(message)

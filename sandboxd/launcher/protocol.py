@@ -77,11 +77,20 @@ class Begin:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """Front → launcher, no reply: the guest answered. Stops the clocks, and the box."""
+    """Front → launcher: the guest answered. Stops the clocks, and the box. Answered by `Stopped` if `request` is not 0."""
 
     op: ClassVar[str] = "end"
     box: int
     execution: int
+    request: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """Launcher → front: no signal for an earlier execution will be sent any more."""
+
+    op: ClassVar[str] = "stopped"
+    request: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,13 +221,13 @@ class Failed:
 
 FrontMessage: TypeAlias = Hello | Open | Begin | End | Interrupt | File | Close | Count
 LauncherMessage: TypeAlias = (
-    Ready | Opened | Ending | GuestDied | Respawned | BoxLost | FileDone | Closed | Counted | Failed
+    Ready | Opened | Stopped | Ending | GuestDied | Respawned | BoxLost | FileDone | Closed | Counted | Failed
 )
 
 _TYPES = {
     kind.op: kind
     for kind in (
-        Hello, Ready, Open, Opened, Begin, End, Ending, Interrupt, GuestDied, Respawned, BoxLost, File, FileDone,
+        Hello, Ready, Open, Opened, Begin, End, Stopped, Ending, Interrupt, GuestDied, Respawned, BoxLost, File, FileDone,
         Close, Closed, Count, Counted, Failed,
     )
 }  # fmt: skip

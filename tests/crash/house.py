@@ -18,7 +18,7 @@ from pathlib import Path
 from daemons import Daemon, end_daemon_process, start_daemon_process
 from mutants import Edit, make_mutant
 from sandboxd_client import NotStartedError, Sandbox
-from traces import Snapshot, descent, differences, family, find, look, reap, settle, surplus
+from traces import Snapshot, descent, differences, family, look, reap, settle, surplus
 
 from crash import steps
 from crash.modes import CGROUPS, MODES, Mode, make_cages, remove_cages
@@ -232,8 +232,11 @@ class House:
         if target == "guest":
             inmates = [process for process in family() if process.role in {"inmate", "waiting"}]
             return next(process.pid for process in inmates if _role_of(process.parent) == "pid1")
-        (pid,) = find(target)
-        return pid
+        members = [process for process in family() if process.role == target]
+        if target == "launcher":  # what it has just forked still looks like it
+            members = [process for process in members if process.parent == self.front]
+        (process,) = members
+        return process.pid
 
     @staticmethod
     def kill(pid: int) -> None:

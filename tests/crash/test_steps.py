@@ -9,12 +9,14 @@ runs, with a child (running); between two snippets all is stopped (stopped); hal
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 
 import pytest
-from sandboxd_client import Execution, Outcome, SessionLostError
+from sandboxd_client import Execution, Outcome, SandboxError, SessionLostError
 
 from crash.house import Ended, House
-from crash.steps import IMPOSSIBLE, STEPS, TARGETS, go_on, standing_at
+from crash.modes import MODES
+from crash.steps import EDITS, IMPOSSIBLE, STEPS, TARGETS, go_on, standing_at
 from crash.visits import RESTARTED, ClientProcess, Visit, assert_truthful
 
 pytestmark = pytest.mark.userns
@@ -159,6 +161,34 @@ def test_a_front_without_a_launcher_is_killed(house: House) -> None:
     house.assert_nothing()
     house.start()
     house.assert_quiet()
+
+
+@pytest.fixture(scope="module")
+def private_house() -> Iterator[House]:
+    """An embedded daemon as a client starts it: its directory is its own."""
+    mode = next(mode for mode in MODES.values() if mode.available())
+    house = House(mode.name, edits=EDITS, waiting=0, ephemeral=True)
+    yield house
+    house.close()
+
+
+@pytest.mark.parametrize(
+    ("step", "target"), [("map", "front"), ("running", "front"), ("running", "launcher")]
+)
+def test_an_embedded_daemon_leaves_not_even_its_directory(
+    private_house: House, step: str, target: str
+) -> None:
+    private_house.start()
+    visit = strike(private_house, step, target, None)
+    assert visit is not None
+    private_house.buried()
+    private_house.assert_nothing()
+    assert not private_house.runtime.exists()
+    visit.finish()
+    # The log of a front that was killed has the intent alone: the next start would end it.
+    ended = private_house.ended(visit.execution_id)
+    assert ended in {Ended(), Ended(intents=1), LOST}, ended
+    assert isinstance(visit.told, SandboxError) or ended == LOST
 
 
 def check_records(house: House, visit: Visit, step: str, target: str) -> None:

@@ -159,6 +159,7 @@ class ClientProcess:
         """Kill it, whatever it does."""
         self.process.send_signal(signal.SIGKILL)
         self.process.wait(10)
+        VISITORS.discard(self.process.pid)  # the number will be another's
         for pipe in (self.process.stdin, self.process.stdout):
             assert pipe is not None
             pipe.close()
