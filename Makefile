@@ -32,7 +32,7 @@ bench: $(READY)  ## Print the ratios of design section 6
 	$(BIN)/python -m tests.bench $(ARGS)
 
 vm: $(READY)  ## The jail's tests on Debian kernels with cgroup v2 alone, in an emulated machine
-	$(BIN)/python -m tests.vm $(ARGS)
+	CI=$(CI) $(BIN)/python -m tests.vm $(ARGS)
 
 soak: $(READY)  ## Kill at random for minutes, then run 10,000 one-shots: nothing is left, nothing grows
 	cd tests && ../$(BIN)/python -m crash $(ARGS)

@@ -23,6 +23,7 @@ from sandboxd.executors.process import ProcessExecutor
 from sandboxd.executors.process_box import ProcessBox
 
 MIB = 1 << 20
+SLOWNESS = float(os.environ.get("SANDBOXD_TEST_SLOWNESS", "1"))  # see tests/conftest.py
 LIMITS = Limits(
     wall_seconds=20,
     grace_seconds=0.25,
@@ -155,7 +156,7 @@ def cgroup_directories(instance: str) -> list[Path]:
 
 async def eventually(check: Callable[[], bool], seconds: float = 5.0) -> bool:
     """Wait until `check` holds; return whether it did in time."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds * SLOWNESS
     while not check():
         if time.monotonic() > deadline:
             return False

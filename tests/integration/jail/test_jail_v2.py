@@ -96,7 +96,7 @@ async def test_v2_memory_that_runs_out_takes_the_guest_and_all_it_started_and_le
     assert Path(f"/proc/{pid_1}").exists()
     assert len(members(group)) == 2, "pid 1 and the next guest"
     counted = dict(line.split() for line in text(group / "memory.events").splitlines())
-    assert int(counted["oom_kill"]) == 1
+    assert int(counted["oom_kill"]) >= 1, "the guest; a child too, if the guest was not gone in time"
     assert int(counted.get("oom_group_kill", 0)) == 0
 
 
