@@ -19,6 +19,7 @@ demo: $(READY)  ## An agent answers a question about a real workbook, in a sandb
 test: lint  ## Lint, then every test; as root also as an ordinary user
 	$(BIN)/python -m pytest $(if $(CI),--require=userns$(if $(filter 0,$(shell id -u)),$(comma)root)) $(ARGS)
 	tests/run_as_user.sh $(if $(CI),--require=userns)
+	$(if $(CI),CI=1 $(BIN)/python -m tests.vm --seed)
 
 lint: $(READY) $(PROTO)  ## Style, types, import contracts, freshness of generated code
 	$(BIN)/ruff check
