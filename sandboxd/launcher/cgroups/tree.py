@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -172,12 +173,11 @@ def _limit_memory(path: Path, version: int, limit_bytes: int) -> None:
 
 
 def _open(directory: Path, name: str) -> int:
-    if (
-        name in PEAKS
-    ):  # alone: writing to other files (memory.oom_control) would change what holds for the box
-        with contextlib.suppress(PermissionError):
-            return os.open(directory / name, os.O_RDWR | os.O_CLOEXEC)
-    return os.open(directory / name, os.O_RDONLY | os.O_CLOEXEC)
+    path = directory / name
+    # A peak alone: writing to other files (memory.oom_control) would change what holds for the box. By its mode: root can
+    # open for writing also what an older kernel does not let anybody write.
+    writable = name in PEAKS and path.stat().st_mode & stat.S_IWUSR and os.access(path, os.W_OK)
+    return os.open(path, (os.O_RDWR if writable else os.O_RDONLY) | os.O_CLOEXEC)
 
 
 def _remove(path: Path) -> None:

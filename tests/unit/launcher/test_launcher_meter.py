@@ -64,18 +64,18 @@ def test_what_is_told_is_the_growth_and_the_new_peak(tmp_path: Path) -> None:
 
 
 def test_a_peak_of_all_times_is_an_execution_s_own_only_if_it_grew(tmp_path: Path) -> None:
-    # v2 before 6.12: nobody may write to the file, not even root.
-    leaf(tmp_path, 2)
-    fd = os.open(tmp_path / "memory.peak", os.O_RDONLY)
-    meter = Meter({"memory.peak": fd})
+    # v2 before 6.12: nobody may write to the file. Root can open it for writing all the same, and fails then.
+    cgroup, peak = leaf(tmp_path, 2), tmp_path / "memory.peak"
+    peak.chmod(0o444)
+    meter = Meter(cgroup.counters())
     before = meter.begin()
-    assert (tmp_path / "memory.peak").read_text() == "4096\n"
+    assert peak.read_text() == "4096\n"
     assert meter.read().since(before, 0.5).memory_peak_bytes is None
-    (tmp_path / "memory.peak").write_text("5000\n")
+    peak.chmod(0o644)
+    peak.write_text("5000\n")
     assert meter.read().since(before, 0.5).memory_peak_bytes == 5000
     meter.begin()
     assert meter.read().memory_peak_bytes is None
-    os.close(fd)
 
 
 @pytest.mark.parametrize("version", [1, 2])
