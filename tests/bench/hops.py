@@ -35,7 +35,7 @@ POINTS = {
         "sandboxd.log.executions:Executions.finish",
         "sandboxd.service.stream:event_messages",
         "sandboxd.sessions.registry:Sessions.close",
-        "sandboxd.executors.process:ProcessBox.close",
+        "sandboxd.executors.process_box:ProcessBox.close",
     ),
     "launcher": (
         "sandboxd.launcher.main:Launcher._open",
@@ -46,6 +46,7 @@ POINTS = {
         "sandboxd.launcher.cgroups.tree:Cgroup.add",
         "sandboxd.launcher.idmaps:write_maps",
         "sandboxd.launcher.box:Box.check_out",
+        "sandboxd.launcher.box:Box.size",
         "sandboxd.launcher.box:Box._take_guest",
         "sandboxd.launcher.cgroups.tree:Cgroup.limit",
         "sandboxd.launcher.protections:active_protections",

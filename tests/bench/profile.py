@@ -37,8 +37,9 @@ EDITS = (
         "from sandboxd import hops\nhops.install('launcher')\nsys.exit(main())",
     ),
     Edit(
-        "jail/zygote.py", "    _serve(sock, config, serve)\n",
-        "    from sandboxd import hops\n    hops.install('zygote')\n    _serve(sock, config, serve)\n",
+        # Before it warms up: then it hides the package, and nothing of it can be imported any more.
+        "jail/zygote.py", "        serve = _warm(config, boot_path)\n",
+        "        from sandboxd import hops\n        hops.install('zygote')\n        serve = _warm(config, boot_path)\n",
     ),
 )  # fmt: skip
 SHOWN = {
