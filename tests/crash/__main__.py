@@ -20,7 +20,7 @@ from crash.modes import MODES
 from crash.random_kills import RandomKills
 from crash.soak import EDITS, FLAGS, Soak
 
-MEMORY_ALLOWED_BYTES = 1 << 20
+MEMORY_ALLOWED_BYTES = 4 << 20
 
 
 def plain(report: object) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""What a daemon holds at a moment: memory, descriptors and threads of each of its parts, and the size of its log."""
+"""What a daemon holds at a moment: memory, heaps, descriptors and threads of each of its parts, and the size of its log."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ class Sample:
     """One look at a quiet house. Memory is the proportional share, bytes, by part; several of a part are added up."""
 
     executions: int
+    heaps: dict[str, float]
     memory_bytes: dict[str, int]
     descriptors: Counter[str]
     threads: Counter[str]
@@ -45,6 +46,7 @@ def take(house: House, executions: int) -> Sample:
         threads[process.role] += _count(process, "task")
     return Sample(
         executions,
+        house.heaps(),
         {role: size for role, size in memory.items() if size},
         Counter({role: count for role, count in descriptors.items() if count}),
         threads,
@@ -91,10 +93,11 @@ class Row:
         return self.late <= self.early + self.allowed
 
 
-def rows(samples: Sequence[Sample], memory_allowed_bytes: int) -> list[Row]:
+def rows(samples: Sequence[Sample], memory_allowed_bytes: int, heap_allowed: float = 0.01) -> list[Row]:
     """Compare the last quarter with the second one: the first is the warm-up, in which caches fill.
 
-    Counts may not grow at all. Memory may by 2 % and a fixed amount for each part: allocators do not give back all.
+    Counts may not grow at all, what is in use of a heap by `heap_allowed`. Resident memory may by 2 % and a fixed amount for each part:
+    allocators keep free memory, now more, now less, and whose a shared page is depends on all other processes of the host.
     """
     quarter = max(1, len(samples) // 4)
     early, late = samples[quarter : 2 * quarter] or samples[:1], samples[-quarter:]
@@ -107,6 +110,7 @@ def rows(samples: Sequence[Sample], memory_allowed_bytes: int) -> list[Row]:
         row(f"memory of {part}, KiB", lambda s, part=part: s.memory_bytes.get(part, 0) / 1024, memory_allowed_bytes / 1024, 0.02)
         for part in samples[-1].memory_bytes
     ]  # fmt: skip
+    found += [row(name, lambda s, name=name: s.heaps[name], share=heap_allowed) for name in samples[-1].heaps]
     for kind in ("descriptors", "threads", "processes"):
         found += [
             row(f"{kind} of {part}", lambda s, kind=kind, part=part: getattr(s, kind)[part])

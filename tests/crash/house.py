@@ -20,7 +20,7 @@ from mutants import Edit, make_mutant
 from sandboxd_client import NotStartedError, Sandbox
 from traces import Snapshot, descent, differences, family, look, reap, settle, surplus
 
-from crash import steps
+from crash import heaps, steps
 from crash.modes import CGROUPS, MODES, Mode, make_cages, remove_cages
 from sandboxd.log import verify
 from sandboxd.log.segments import list_segments
@@ -78,6 +78,7 @@ class House:
             place.mkdir()
         self._tree = make_mutant(self._base / "tree", [*self.mode.edits, *edits])
         steps.add_pauses(self._tree, self._armed)
+        heaps.add_probe(self._tree, self._armed)
         self._cages = make_cages()
         self._python = self._make_python()
         self.daemon: Daemon | None = None
@@ -210,6 +211,11 @@ class House:
         """Run code in a session of its own."""
         with Sandbox("unscreened", self.address) as sandbox:
             return sandbox.run_code(code).text
+
+    def heaps(self) -> dict[str, float]:
+        """Tell what front and launcher have in use of their heaps; needs `heaps.EDITS`."""
+        asked = {name: heaps.ask(self._armed, name, self.victim(name)) for name in ("front", "launcher")}
+        return {f"{what} of {name}": value for name, told in asked.items() for what, value in told.items()}
 
     # ---- steps and victims -----------------------------------------------------------------------------------------
 

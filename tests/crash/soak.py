@@ -16,7 +16,7 @@ from sandboxd_client import Outcome
 from sandboxd_proto.v1 import sandbox_pb2 as pb
 from sandboxd_proto.v1 import sandbox_pb2_grpc as rpc
 
-from crash import gauge
+from crash import gauge, heaps
 from crash.house import House
 from crash.load import SNIPPETS, TIMEOUT_SECONDS, Caller
 
@@ -26,7 +26,7 @@ CALLERS = 2
 FEW_RECORDS = Edit("log/executions.py", "MAX_RECORDS = 100_000", "MAX_RECORDS = 100")
 FEW_ENDED = Edit("sessions/registry.py", "_ENDED_MAX = 1024", "_ENDED_MAX = 50")
 FEW_VERDICTS = Edit("screen/screener.py", "_CACHE_ENTRIES = ", "_CACHE_ENTRIES = 100  # was ")
-EDITS = (FEW_RECORDS, FEW_ENDED, FEW_VERDICTS)
+EDITS = (FEW_RECORDS, FEW_ENDED, FEW_VERDICTS, *heaps.EDITS)
 FLAGS = ("--log-level", "warning")
 # Most snippets are harmless, and the slow ones few.
 WEIGHTS = [1 if "while True" in code or "900" in code or "2_000_000" in code else 8 for code in SNIPPETS]
