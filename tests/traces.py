@@ -64,12 +64,13 @@ def look(pid: int) -> Process | None:
             if ":\t" in line
         )
         command = Path(f"/proc/{pid}/cmdline").read_bytes()
-        limits = Path(f"/proc/{pid}/limits").read_text()
+        role = _role(pid, status, command)
+        if role == "inmate":
+            limits = Path(f"/proc/{pid}/limits").read_text()
+            if re.search(r"^Max address space +unlimited", limits, re.MULTILINE):
+                role = "waiting"
     except (OSError, ValueError):
         return None
-    role = _role(pid, status, command)
-    if role == "inmate" and re.search(r"^Max address space +unlimited", limits, re.MULTILINE):
-        role = "waiting"
     return Process(pid, int(status["PPid"]), status["State"][0], role)
 
 
@@ -105,16 +106,21 @@ def family(root: int | None = None) -> list[Process]:
 
 
 def _descendants(root: int | None) -> list[Process]:
-    children: dict[int, list[Process]] = {}
+    below: dict[int, list[int]] = {}
     for entry in os.listdir("/proc"):
-        if entry.isdigit() and (process := look(int(entry))) is not None:
-            children.setdefault(process.parent, []).append(process)
+        if entry.isdigit():
+            with contextlib.suppress(OSError):
+                stat = Path(f"/proc/{entry}/stat").read_text(errors="replace")
+                parent = int(stat.rpartition(")")[2].split()[1])  # the name before it may hold anything
+                below.setdefault(parent, []).append(int(entry))
     found: list[Process] = []
     todo = [root or os.getpid()]
     while todo:
-        below = children.get(todo.pop(), [])
-        found += below
-        todo += [process.pid for process in below]
+        for pid in below.get(todo.pop(), []):
+            todo.append(pid)
+            process = look(pid)
+            if process is not None:
+                found.append(process)
     return found
 
 

@@ -191,6 +191,17 @@ def test_hybrid_takes_each_controller_from_where_it_is(host):
     assert set(reasons) == {"pids"}
 
 
+def test_hybrid_stays_in_its_own_group_whoever_else_is_in_it(host):
+    """What a killed launcher left (its undertaker, dying jails) must not drive the next one to the top of the tree."""
+    unified = host.v2("/", root="unified")
+    (unified / "cgroup.controllers").write_text("")
+    own = host.v2("/system.slice/sandboxd.service", root="unified", procs=(*OWN, 999))
+    (own / "cgroup.controllers").write_text("")
+    host.member("0::/system.slice/sandboxd.service")
+    homes, _ = host.find()
+    assert {home.path for home in homes.values()} == {own}
+
+
 def test_v1_counts_cpu_time_where_v2_is_not_writable(host):
     unified = host.v2("/", root="unified")
     (unified / "cgroup.controllers").write_text("")
