@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from jail_boxes import MIB, eventually, find, group_of, open_box, run
+from jail_boxes import MIB, eventually, find, group_of, open_box, peaks_begin_anew, run
 
 from sandboxd.executors.process import ProcessExecutor, ProcessSettings
 from sandboxd.launcher.cgroups import GUEST_GROUP
@@ -72,6 +72,21 @@ async def test_v2_limits_sit_on_the_box_s_group(open_box):
     assert not (group / GUEST_GROUP / "memory.max").exists()
     (pid_1,) = members(group) - {guest}
     assert group_of(pid_1) == group
+
+
+async def test_v2_every_figure_is_counted(open_box):
+    box = await open_box(memory_bytes=1024 * MIB)  # stacks of threads are address space
+    threads = "import threading, time\nfor _ in range(100): threading.Thread(target=time.sleep, args=(0.2,)).start()"
+    result, _, _ = await run(box, f"{HOLD}\nheld = hold(64)\n{threads}")
+    assert result.limits_hit == ("pids",)
+    assert result.usage.memory_peak_bytes >= 64 * MIB
+    assert result.usage.cpu_seconds > 0
+    assert {result.usage.sources[name] for name in ("memory_peak_bytes", "cpu_seconds")} == {"cgroup"}
+    await run(box, "del held")
+    result, _, _ = await run(box, "1")
+    assert result.limits_hit == ()
+    assert (result.usage.memory_peak_bytes is not None) == peaks_begin_anew()
+    assert (result.usage.memory_peak_bytes or 0) < 64 * MIB
 
 
 async def test_v2_the_daemon_makes_room_in_a_group_of_its_own(box):
