@@ -55,7 +55,8 @@ def test_an_embedded_daemon_ends_with_its_launcher_and_leaves_nothing(start_daem
 
 
 def test_clients_that_leave_while_they_open_leave_no_jail(start_daemon: StartDaemon) -> None:
-    daemon = start_daemon("--lease-seconds", "0.2", "--max-sessions", "4")
+    # A pool that does not grow with the demand, or more would wait afterwards than before.
+    daemon = start_daemon("--lease-seconds", "0.2", "--max-sessions", "4", "--pool-max", "2")
     with Sandbox(address=daemon.address) as sandbox:
         sandbox.run_code("1")
     time.sleep(0.5)  # the pool is full again
