@@ -206,11 +206,11 @@ async def test_events_come_in_order():
 
 
 async def test_imagined_observations_never_enter_the_conversation():
-    imagined = block("print(6 * 7)") + "\nObservation:\n41\nThought: done"
+    imagined = block("print(6 * 7)") + "\nObservation:\nforty-one\nThought: done"
     _, model, _ = await run([imagined, block("final_answer(1)")])
     conversation = model.calls[1]
     assert conversation[2].content.endswith("```")
-    assert "41" not in "".join(message.content for message in conversation[1:])
+    assert "forty-one" not in "".join(message.content for message in conversation[1:])
     assert "42" in conversation[3].content
 
 
