@@ -26,6 +26,8 @@ READ_BYTES = 65536
 # At the end of an execution what is already in the pipes belongs to it; a child that goes on writing must not hold us.
 DRAIN_ROUNDS = 32
 MAX_HELD_PIECES = 16
+# Between two reads of a pipe whose output is over its limit: a flood costs the loop, which serves all, next to nothing.
+FLOOD_PAUSE_SECONDS = 0.005
 _LENGTH = struct.Struct(">I")
 
 
@@ -63,9 +65,10 @@ class GuestLink:
         self._on_display: Callable[[Display], None] = lambda _: None
         self._finished: asyncio.Future[Claim | None] | None = None
         self._held: list[tuple[str, bytes]] = []  # printed between cells; belongs to the next one
+        self._flooded = False
         self._loop.add_reader(self._control, self._control_readable)
-        for stream, fd in self._pipes.items():
-            self._loop.add_reader(fd, self._pipe_readable, stream, fd)
+        for stream in self._pipes:
+            self._listen(stream)
         self.rest()
 
     def run(
@@ -103,6 +106,20 @@ class GuestLink:
         self._write(self._pending)
 
     # ---- hearing --------------------------------------------------------------------------------------------
+
+    def slow_down(self) -> None:
+        """Read what this cell still prints in slow steps: its limit is passed, and it is being ended."""
+        self._flooded = True
+
+    def _listen(self, stream: str) -> None:
+        fd = self._pipes.get(stream)
+        if fd is not None and len(self._held) < MAX_HELD_PIECES:
+            self._loop.add_reader(fd, self._pipe_told, stream, fd)
+
+    def _pipe_told(self, stream: str, fd: int) -> None:
+        if self._pipe_readable(stream, fd) and self._flooded:
+            self._loop.remove_reader(fd)
+            self._loop.call_later(FLOOD_PAUSE_SECONDS, self._listen, stream)
 
     def _pipe_readable(self, stream: str, fd: int) -> bool:
         try:
@@ -181,6 +198,7 @@ class GuestLink:
         if self._display_dropped:
             self._on_display(Display({}, dropped_bytes=self._display_dropped))
         self._running = None
+        self._flooded = False
         self._display_dropped = 0
         self._on_display = lambda _: None
         self._on_output = self._hold
@@ -197,8 +215,8 @@ class GuestLink:
         for stream, data in held:
             self._on_output(stream, data)
         if full:
-            for stream, fd in self._pipes.items():
-                self._loop.add_reader(fd, self._pipe_readable, stream, fd)
+            for stream in self._pipes:
+                self._listen(stream)
 
     def abandon(self) -> None:
         """The guest is dead: end the wait."""

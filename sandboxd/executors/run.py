@@ -79,6 +79,7 @@ class Run:
 
     def _over(self) -> None:
         """More was printed than the limit; also when the program has ended by itself meanwhile."""
+        self._guest.slow_down()
         if self._ending is None:
             self.ending(protocol.Ending(self._box, self._number, "output_limit", ""))
         self.interrupt("output_limit", "")

@@ -1,12 +1,15 @@
 """A session that is under attack from beside: its warm latency stays within twice its own, measured in the same run.
 
+An attack goes on in one session for as long as that lives: how fast a principal may open sessions is admission's business.
+
 The claim is 2 x. On a machine where two noisy cores serve everything a median moves by itself, so each attack gets the best
-of three rounds, with a baseline of its own beside each; and where the machine itself is busy with others' work (its load
+of six rounds, with a baseline of its own beside each; and where the machine itself is busy with others' work (its load
 average says so) the bound is 4 x. The ratios are printed either way.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import statistics
 import threading
@@ -15,7 +18,7 @@ import time
 import pytest
 from attack import Attack, cell, own, sample
 from rig import Rig, rig
-from sandboxd_client import Sandbox
+from sandboxd_client import Sandbox, SessionLostError
 
 pytestmark = [pytest.mark.userns, pytest.mark.timeout(300)]
 
@@ -48,7 +51,7 @@ def median_seconds(sandbox: Sandbox, until: threading.Event | None = None) -> fl
 
 
 class Siege(threading.Thread):
-    """One attack, again and again in sessions of its own, until told to stop."""
+    """One attack, again and again in a session of its own, in another when that is lost, until told to stop."""
 
     def __init__(self, running: Rig, attack: Attack) -> None:
         super().__init__()
@@ -57,10 +60,12 @@ class Siege(threading.Thread):
         self.began = threading.Event()
 
     def run(self) -> None:
+        limits, code = dict(self.attack.limits), cell(self.attack, self.attack.code)
         while not self.over.is_set():
-            with self.running.sandbox(**dict(self.attack.limits)) as sandbox:
+            with contextlib.suppress(SessionLostError), self.running.sandbox(**limits) as sandbox:
                 self.began.set()
-                sandbox.run_code(cell(self.attack, self.attack.code), timeout=1)
+                while not self.over.is_set():
+                    sandbox.run_code(code, timeout=1)
 
 
 def ratio(running: Rig, attack: Attack, sandbox: Sandbox) -> float:
