@@ -122,11 +122,27 @@ class Finding:
     column: int = 0
     end_line: int = 0
     end_column: int = 0
+    action: str = "deny"  # what the policy makes of the rule: deny, route, warn or audit
+
+
+@dataclass(frozen=True, slots=True)
+class SourceStats:
+    """How large a screened source is; nodes and depth are 0 where it was not parsed."""
+
+    source_bytes: int = 0
+    lines: int = 0
+    nodes: int = 0
+    depth: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The screen's answer for one source text under one policy."""
+    """The screen's answer for one source text under one policy.
+
+    `min_tier` is the weakest tier that may run it: restricted, process, runc, runsc; "" where none may. `route_to` is the
+    policy that takes it where the decision is `route`. `program` is the restricting compiler's code as marshal, from
+    a process that read hostile text: only a guest may load it.
+    """
 
     decision: Decision
     findings: tuple[Finding, ...] = ()
@@ -137,6 +153,10 @@ class Verdict:
     python_version: str = ""
     elapsed_seconds: float = 0.0
     imports: tuple[str, ...] = ()
+    min_tier: str = ""
+    route_to: str = ""
+    stats: SourceStats = SourceStats()
+    program: bytes = field(default=b"", repr=False, compare=False)
 
 
 # ---- what an execution emits, in order ------------------------------------------------------------------------

@@ -120,14 +120,15 @@ class Flight:
             self._task = None
         return True
 
-    async def fly(self, box: Box, emit: Emit) -> Result:
-        """Run in the box; a stop that came before the start is honoured without one."""
+    async def fly(self, box: Box, program: bytes, emit: Emit) -> Result:
+        """Run in the box, `program` instead of the text where there is one; a stop before the start is honoured."""
         if self.stopped_by:
             return _stopped(self.stopped_by)
         snippet = self.snippet
         self._box = box
         try:
-            return await box.execute(Job(snippet.execution_id, snippet.code, snippet.deadline_seconds), emit)
+            job = Job(snippet.execution_id, snippet.code, snippet.deadline_seconds, program)
+            return await box.execute(job, emit)
         finally:
             self._box = None
 
@@ -183,7 +184,7 @@ class Pipeline:
         """Run the snippet; whatever went wrong, say so in its result."""
         try:
             emit(verdict)
-            return end if isinstance(end, Result) else await flight.fly(end, emit)
+            return end if isinstance(end, Result) else await flight.fly(end, verdict.program, emit)
         except SandboxdError as error:
             return infrastructure(error.code, error.message)
         except Exception:

@@ -41,6 +41,7 @@ from .results import (
     Logs,
     Outcome,
     Result,
+    SourceStats,
     Usage,
     Verdict,
 )
@@ -83,6 +84,7 @@ __all__ = (
     "ScriptedModel",
     "SessionInfo",
     "SessionLostError",
+    "SourceStats",
     "Usage",
     "Verdict",
 )

@@ -15,6 +15,7 @@ from .results import (
     Finding,
     Outcome,
     Result,
+    SourceStats,
     Usage,
     Verdict,
 )
@@ -66,6 +67,14 @@ def verdict(message: pb.Verdict) -> Verdict:
         python_version=message.python_version,
         elapsed_seconds=message.elapsed_seconds,
         imports=tuple(message.imports),
+        min_tier=message.min_tier,
+        route_to=message.route_to,
+        stats=SourceStats(
+            source_bytes=message.stats.source_bytes,
+            lines=message.stats.lines,
+            nodes=message.stats.nodes,
+            depth=message.stats.depth,
+        ),
     )
 
 
@@ -81,6 +90,7 @@ def _finding(message: pb.Finding) -> Finding:
         column=message.column,
         end_line=message.end_line,
         end_column=message.end_column,
+        action=message.action,
     )
 
 

@@ -86,11 +86,25 @@ class Finding:
     column: int = 0
     end_line: int = 0
     end_column: int = 0
+    action: str = "deny"
+
+
+@dataclass(frozen=True, slots=True)
+class SourceStats:
+    """How large a screened source is; nodes and depth are 0 where it was not parsed."""
+
+    source_bytes: int = 0
+    lines: int = 0
+    nodes: int = 0
+    depth: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The screen's answer for one source text under one policy; findings come worst first."""
+    """The screen's answer for one source text under one policy; findings come worst first.
+
+    `min_tier` is the weakest tier that may run it, `route_to` the policy that takes it where the decision is `route`.
+    """
 
     decision: Decision
     findings: tuple[Finding, ...] = ()
@@ -101,6 +115,9 @@ class Verdict:
     python_version: str = ""
     elapsed_seconds: float = 0.0
     imports: tuple[str, ...] = ()
+    min_tier: str = ""
+    route_to: str = ""
+    stats: SourceStats = SourceStats()
 
     @property
     def allowed(self) -> bool:

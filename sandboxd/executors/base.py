@@ -29,11 +29,15 @@ class BoxSpec:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One execution. `deadline_seconds` counts from the start; the grace comes from the box's limits."""
+    """One execution. `deadline_seconds` counts from the start; the grace comes from the box's limits.
+
+    `program` is what a restricting policy runs in place of `code`: marshal, for the guest alone to load.
+    """
 
     execution_id: str
     code: str
     deadline_seconds: float
+    program: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

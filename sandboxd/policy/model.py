@@ -42,6 +42,8 @@ class ScreenRules:
     nodes_allow: tuple[str, ...]
     budgets: Mapping[str, int]
     text: Mapping[str, str]
+    actions: Mapping[str, str]  # by rule name; what is not listed is denied
+    restricted: bool = False
     policy: str = ""
     environment: str = ""
     elsewhere: tuple[tuple[str, str], ...] = ()
@@ -49,7 +51,12 @@ class ScreenRules:
     def as_json(self) -> dict[str, Any]:
         """Return plain data for the screener process."""
         values = {name.name: getattr(self, name.name) for name in dataclasses.fields(self)}
-        return {**values, "budgets": dict(self.budgets), "text": dict(self.text)}
+        return {
+            **values,
+            "budgets": dict(self.budgets),
+            "text": dict(self.text),
+            "actions": dict(self.actions),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +73,8 @@ class Policy:
     require: tuple[str, ...]
     screen: ScreenRules
     screened: bool
+    restricted: bool = False  # layer 2 is on
+    route_to: tuple[str, ...] = ()  # policies that a one-shot may move to, in this order
     fresh: bool = False
     revision: int = 1
 

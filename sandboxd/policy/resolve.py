@@ -50,7 +50,10 @@ FLOOR: Mapping[str, Any] = {
             "range": 10**6,
         },
         "text": {"bidi": "deny", "zero_width": "deny", "control": "deny", "nfkc": "deny"},
+        "actions": {},
     },
+    "restrict": {"enabled": True},
+    "route": {"to": []},
     "isolate": {
         "executor": "process",
         "environment": "base",
@@ -129,8 +132,10 @@ def build(source: Source, merged: dict[str, Any], elsewhere: tuple[tuple[str, st
         environment=isolate["environment"],
         require=tuple(isolate["require"]),
         fresh=isolate["fresh"],
-        screen=_rules(merged["screen"], metadata.name, isolate["environment"], elsewhere),
+        screen=_rules(merged, metadata.name, elsewhere),
         screened=merged["screen"]["enabled"],
+        restricted=merged["restrict"]["enabled"],
+        route_to=tuple(merged["route"]["to"]),
         revision=metadata.revision,
     )
 
@@ -183,9 +188,8 @@ def _limits(section: Mapping[str, Any]) -> Limits:
     )
 
 
-def _rules(
-    section: Mapping[str, Any], policy: str, environment: str, elsewhere: tuple[tuple[str, str], ...]
-) -> ScreenRules:
+def _rules(merged: Mapping[str, Any], policy: str, elsewhere: tuple[tuple[str, str], ...]) -> ScreenRules:
+    section = merged["screen"]
     attributes = section["attributes"]
     return ScreenRules(
         imports_allow=tuple(section["imports"]["allow"]),
@@ -199,7 +203,9 @@ def _rules(
         nodes_allow=tuple(section["nodes"]["allow"]),
         budgets=dict(section["budgets"]),
         text=dict(section["text"]),
+        actions=dict(section["actions"]),
+        restricted=merged["restrict"]["enabled"],
         policy=policy,
-        environment=environment,
+        environment=merged["isolate"]["environment"],
         elsewhere=elsewhere,
     )

@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 from sandboxd.hosts import ProtectionName
 from sandboxd.policy.units import DURATION_PATTERN, SIZE_PATTERN, parse_duration, parse_size
 
-Action: TypeAlias = Literal["deny", "warn", "allow"]
+Action: TypeAlias = Literal["deny", "route", "warn", "audit", "allow"]
 NodeGroup: TypeAlias = Literal[
     "@core",
     "@functions",
@@ -32,6 +32,7 @@ ModulePattern: TypeAlias = Annotated[
 ]
 NamePattern: TypeAlias = Annotated[str, StringConstraints(pattern=rf"^{_NAME}\*?$", max_length=100)]
 Identifier: TypeAlias = Annotated[str, StringConstraints(pattern=rf"^{_NAME}$", max_length=100)]
+RuleName: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z]+(-[a-z]+)*$", max_length=60)]
 PolicyName: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
 
 
@@ -124,8 +125,20 @@ class Text(Section):
     nfkc: Action | None = None
 
 
+class Restrict(Section):
+    """Layer 2: RestrictedPython's compiler with guards, and facades in place of modules."""
+
+    enabled: bool | None = None
+
+
+class Route(Section):
+    """Where a one-shot goes whose worst finding has the action `route`: the first of `to` that lets it run."""
+
+    to: list[PolicyName] = []
+
+
 class Screen(Section):
-    """Layer 1."""
+    """Layer 1. `actions` says what a rule's finding means, by the rule's name; what is not listed is denied."""
 
     enabled: bool | None = None
     imports: Imports | None = None
@@ -134,6 +147,7 @@ class Screen(Section):
     nodes: Nodes | None = None
     budgets: Budgets | None = None
     text: Text | None = None
+    actions: dict[RuleName, Action] = {}
 
 
 class Isolate(Section):
@@ -178,6 +192,8 @@ class PolicyFile(Section):
     metadata: Metadata
     extends: PolicyName | None = None
     screen: Screen | None = None
+    restrict: Restrict | None = None
+    route: Route | None = None
     isolate: Isolate | None = None
     limits: LimitsSection | None = None
 

@@ -47,10 +47,12 @@ def findings_of(forms: Any) -> tuple[Finding, ...]:
 
 def decide(findings: tuple[Finding, ...]) -> Decision:
     """Return the decision that the worst finding asks for."""
-    severities = {finding.severity for finding in findings}
-    if severities - {"warning", "note"}:
+    actions = {finding.action for finding in findings}
+    if actions - {"route", "warn", "audit"}:
         return Decision.DENY
-    return Decision.WARN if "warning" in severities else Decision.ALLOW
+    if "route" in actions:
+        return Decision.ROUTE
+    return Decision.WARN if "warn" in actions else Decision.ALLOW
 
 
 def syntax_error_of(verdict: Verdict, code: str = "") -> ProgramError | None:

@@ -147,6 +147,14 @@ def verdict_message(verdict: Verdict) -> pb.Verdict:
         python_version=verdict.python_version,
         elapsed_seconds=verdict.elapsed_seconds,
         imports=verdict.imports,
+        min_tier=verdict.min_tier,
+        route_to=verdict.route_to,
+        stats=pb.SourceStats(
+            source_bytes=verdict.stats.source_bytes,
+            lines=verdict.stats.lines,
+            nodes=verdict.stats.nodes,
+            depth=verdict.stats.depth,
+        ),
     )
 
 
@@ -234,6 +242,7 @@ def _finding(finding: Finding) -> pb.Finding:
         column=finding.column,
         end_line=finding.end_line,
         end_column=finding.end_column,
+        action=finding.action,
     )
 
 

@@ -888,6 +888,9 @@ class Verdict(google.protobuf.message.Message):
     PYTHON_VERSION_FIELD_NUMBER: builtins.int
     ELAPSED_SECONDS_FIELD_NUMBER: builtins.int
     IMPORTS_FIELD_NUMBER: builtins.int
+    MIN_TIER_FIELD_NUMBER: builtins.int
+    ROUTE_TO_FIELD_NUMBER: builtins.int
+    STATS_FIELD_NUMBER: builtins.int
     decision: Global___Decision.ValueType
     truncated: builtins.bool
     policy: builtins.str
@@ -895,12 +898,18 @@ class Verdict(google.protobuf.message.Message):
     source_sha256: builtins.str
     python_version: builtins.str
     elapsed_seconds: builtins.float
+    min_tier: builtins.str
+    """the weakest tier that may run it: restricted, process, runc, runsc; empty where none may"""
+    route_to: builtins.str
+    """the policy that takes it, where the decision is DECISION_ROUTE"""
     @property
     def findings(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Finding]:
         """worst first, capped"""
 
     @property
     def imports(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    @property
+    def stats(self) -> Global___SourceStats: ...
     def __init__(
         self,
         *,
@@ -913,10 +922,39 @@ class Verdict(google.protobuf.message.Message):
         python_version: builtins.str = ...,
         elapsed_seconds: builtins.float = ...,
         imports: collections.abc.Iterable[builtins.str] | None = ...,
+        min_tier: builtins.str = ...,
+        route_to: builtins.str = ...,
+        stats: Global___SourceStats | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["decision", b"decision", "elapsed_seconds", b"elapsed_seconds", "findings", b"findings", "imports", b"imports", "policy", b"policy", "policy_digest", b"policy_digest", "python_version", b"python_version", "source_sha256", b"source_sha256", "truncated", b"truncated"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["stats", b"stats"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["decision", b"decision", "elapsed_seconds", b"elapsed_seconds", "findings", b"findings", "imports", b"imports", "min_tier", b"min_tier", "policy", b"policy", "policy_digest", b"policy_digest", "python_version", b"python_version", "route_to", b"route_to", "source_sha256", b"source_sha256", "stats", b"stats", "truncated", b"truncated"]) -> None: ...
 
 Global___Verdict: typing_extensions.TypeAlias = Verdict
+
+@typing.final
+class SourceStats(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    SOURCE_BYTES_FIELD_NUMBER: builtins.int
+    LINES_FIELD_NUMBER: builtins.int
+    NODES_FIELD_NUMBER: builtins.int
+    DEPTH_FIELD_NUMBER: builtins.int
+    source_bytes: builtins.int
+    lines: builtins.int
+    nodes: builtins.int
+    """of the syntax tree; 0 where it was not parsed"""
+    depth: builtins.int
+    def __init__(
+        self,
+        *,
+        source_bytes: builtins.int = ...,
+        lines: builtins.int = ...,
+        nodes: builtins.int = ...,
+        depth: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["depth", b"depth", "lines", b"lines", "nodes", b"nodes", "source_bytes", b"source_bytes"]) -> None: ...
+
+Global___SourceStats: typing_extensions.TypeAlias = SourceStats
 
 @typing.final
 class Finding(google.protobuf.message.Message):
@@ -932,6 +970,7 @@ class Finding(google.protobuf.message.Message):
     COLUMN_FIELD_NUMBER: builtins.int
     END_LINE_FIELD_NUMBER: builtins.int
     END_COLUMN_FIELD_NUMBER: builtins.int
+    ACTION_FIELD_NUMBER: builtins.int
     rule: builtins.str
     """stable name, for example import-not-allowed"""
     rule_id: builtins.str
@@ -947,6 +986,8 @@ class Finding(google.protobuf.message.Message):
     """1-based, in code points"""
     end_line: builtins.int
     end_column: builtins.int
+    action: builtins.str
+    """deny, route, warn, audit"""
     def __init__(
         self,
         *,
@@ -960,8 +1001,9 @@ class Finding(google.protobuf.message.Message):
         column: builtins.int = ...,
         end_line: builtins.int = ...,
         end_column: builtins.int = ...,
+        action: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["column", b"column", "end_column", b"end_column", "end_line", b"end_line", "hint", b"hint", "line", b"line", "message", b"message", "rule", b"rule", "rule_id", b"rule_id", "severity", b"severity", "symbol", b"symbol"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["action", b"action", "column", b"column", "end_column", b"end_column", "end_line", b"end_line", "hint", b"hint", "line", b"line", "message", b"message", "rule", b"rule", "rule_id", b"rule_id", "severity", b"severity", "symbol", b"symbol"]) -> None: ...
 
 Global___Finding: typing_extensions.TypeAlias = Finding
 

@@ -19,7 +19,7 @@ _MAX_TEXT = 300
 _MAX_SYMBOL = 100
 _LINE_ENDS = re.compile(r"\r\n|\r|\n")  # what the tokenizer splits on; str.splitlines splits on more
 _ORDER = {"error": 0, "warning": 1, "note": 2}
-SEVERITIES = {"deny": "error", "warn": "warning"}
+SEVERITIES = {"deny": "error", "route": "error", "warn": "warning", "audit": "note"}
 
 
 def clip(text: str, limit: int = _MAX_SYMBOL) -> str:
@@ -51,7 +51,7 @@ class Findings:
         symbol: str = "",
         action: str = "deny",
     ) -> None:
-        """Note one finding; `action` is the policy's word on the rule: deny, warn or allow."""
+        """Note one finding; `action` is the policy's word on the rule: deny, route, warn, audit or allow."""
         if action == "allow":
             return
         line, column, end_line, end_column = self.span(node) if node is not None else span
@@ -74,6 +74,7 @@ class Findings:
             "column": column,
             "end_line": end_line,
             "end_column": end_column,
+            "action": action,
         }
 
     def span(self, node: ast.AST) -> Span:

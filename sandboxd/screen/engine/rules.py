@@ -18,6 +18,8 @@ class Rules:
         self.star: str = form["imports_star"]
         self.dynamic: str = form["attributes_dynamic"]
         self.format: str = form["attributes_format"]
+        self.actions: dict[str, str] = form["actions"]
+        self.restricted: bool = form["restricted"]
         self.elsewhere = dict(form["elsewhere"])
         self._attributes_allow = frozenset(form["attributes_allow"])
         self._attributes_deny = frozenset(name for name in form["attributes_deny"] if not name.endswith("*"))

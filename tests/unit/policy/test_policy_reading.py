@@ -44,7 +44,6 @@ def test_reads_a_whole_policy():
             "unknown key",
             "max, enforce",
         ),
-        ("restrict: {enabled: true}\n", 4, "restrict", "unknown key", "screen"),
         ("tools: {allow: []}\n", 4, "tools", "unknown key", "limits"),
         ("limits: {wall: 30}\n", 4, "limits.wall", "no such quantity", "ms, s, m, h"),
         ("limits: {wall: 48h}\n", 4, "limits.wall", "less than or equal", ""),

@@ -56,10 +56,11 @@ def finding(rule="x", severity="error", **more):
 
 def test_decisions():
     assert decide(()) is Decision.ALLOW
-    assert decide((finding(severity="note"),)) is Decision.ALLOW
-    assert decide((finding(severity="warning"),)) is Decision.WARN
-    assert decide((finding(severity="warning"), finding())) is Decision.DENY
-    assert decide((finding(severity="surprise"),)) is Decision.DENY
+    assert decide((finding(action="audit"),)) is Decision.ALLOW
+    assert decide((finding(action="audit"), finding(action="warn"))) is Decision.WARN
+    assert decide((finding(action="warn"), finding(action="route"))) is Decision.ROUTE
+    assert decide((finding(action="route"), finding())) is Decision.DENY
+    assert decide((finding(action="surprise"),)) is Decision.DENY
 
 
 def verdict(*findings):
@@ -93,7 +94,7 @@ def test_a_position_out_of_the_text_does_no_harm(line, column):
 
 GOOD = {
     "rule": "r", "rule_id": "i", "severity": "error", "message": "", "hint": "", "symbol": "",
-    "line": 1, "column": 1, "end_line": 1, "end_column": 1,
+    "line": 1, "column": 1, "end_line": 1, "end_column": 1, "action": "deny",
 }  # fmt: skip
 
 
