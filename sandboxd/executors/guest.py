@@ -75,18 +75,25 @@ class GuestLink:
         self,
         execution_id: str,
         code: str,
+        program: bytes = b"",
         *,
         name: str,
         on_output: Callable[[str, bytes], None],
         on_display: Callable[[Display], None],
     ) -> asyncio.Future[Claim | None]:
-        """Send a cell that tracebacks call `name`; the future yields the guest's claim, None after `abandon`."""
+        """Send a cell that tracebacks call `name`; the future yields the guest's claim, None after `abandon`.
+
+        With a program the guest runs that, and has the code for tracebacks alone.
+        """
         self._running = execution_id
         self._on_output, self._on_display = on_output, on_display
         self._displays_left, self._display_left = MAX_DISPLAYS, MAX_DISPLAY_BYTES
         self._finished = self._loop.create_future()
         self._give_held()
-        body = json.dumps({"op": "run", "id": execution_id, "code": code, "filename": f"<{name}>"}).encode()
+        frame = {"op": "run", "id": execution_id, "code": code, "filename": f"<{name}>"}
+        if program:
+            frame["program"] = base64.b64encode(program).decode("ascii")
+        body = json.dumps(frame).encode()
         self._write(_LENGTH.pack(len(body)) + body)
         return self._finished
 

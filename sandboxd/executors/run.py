@@ -51,6 +51,7 @@ class Run:
         claim = await self._guest.run(
             job.execution_id,
             job.code,
+            job.program,
             name=f"snippet-{self._number}",
             on_output=self._gate.feed,
             on_display=self._show,

@@ -16,6 +16,8 @@ import sys
 from types import CodeType, ModuleType
 from typing import TYPE_CHECKING, Any, Dict, List, Optional
 
+from sandboxd.guest.restricted.restriction import Restriction
+
 if TYPE_CHECKING:
     from sandboxd.guest.coroutines import CellLoop
 
@@ -68,36 +70,63 @@ class Sources:
 class Interpreter:
     """The namespace that a session's cells share."""
 
-    __slots__ = ("_flags", "_loop", "_module", "names", "sources")
+    __slots__ = ("_flags", "_loop", "_module", "_restriction", "names", "sources")
 
     def __init__(self, loop: CellLoop) -> None:
         self._module = ModuleType("__main__")
         self.names: Dict[str, Any] = vars(self._module)
         self.sources = Sources()
         self._loop = loop
+        self._restriction: Optional[Restriction] = None
         self._flags = 0  # `from __future__ import annotations` holds for the cells after it
         self.prepare()
 
     def prepare(self) -> None:
         """Put back what a cell may have removed from under the next one."""
         sys.modules["__main__"] = self._module
+        if self._restriction is not None:
+            self._restriction.prepare(self.names)
+            return
         self.names.setdefault("__name__", "__main__")
         self.names.setdefault("__builtins__", builtins)
 
-    def run(self, code: str, filename: str) -> Any:
-        """Run a cell and give the value of its last expression, or None."""
+    def restrict(self, workdir: str) -> None:
+        """Run nothing but compiled programs from here on, among guards and facades."""
+        self._restriction = Restriction(workdir)
+        self.prepare()
+
+    def run(self, code: str, filename: str, program: bytes = b"") -> Any:
+        """Run a cell, or what was compiled of it, and give the value of its last expression, or None.
+
+        Raises:
+            ValueError: the program is none of this Python's.
+        """
         self.sources.add(filename, code)
-        tree = _compile(code, filename, "exec", _PARSE | self._flags, True, -1)
-        last = self._split(tree, code)
-        parts = [self._code(tree, filename, "exec")] if tree.body else []
-        if last is not None:
-            parts.append(self._code(last, filename, "eval"))
+        # By the program, and by the session: whichever of the two is wrong, no plain text runs among restricted cells.
+        if program or self._restriction is not None:
+            parts = self._restricted.load(program, filename)
+        else:
+            parts = self._compiled(code, filename)
         if any(part.co_flags & _COROUTINE for part in parts):
             return self._loop.run(self._run_async(parts))
         value = None
         for part in parts:
             value = _eval(part, self.names)
         return value
+
+    @property
+    def _restricted(self) -> Restriction:
+        if self._restriction is None:
+            raise ValueError("this session was never restricted")
+        return self._restriction
+
+    def _compiled(self, code: str, filename: str) -> List[CodeType]:
+        tree = _compile(code, filename, "exec", _PARSE | self._flags, True, -1)
+        last = self._split(tree, code)
+        parts = [self._code(tree, filename, "exec")] if tree.body else []
+        if last is not None:
+            parts.append(self._code(last, filename, "eval"))
+        return parts
 
     async def _run_async(self, parts: List[CodeType]) -> Any:
         """Run all of a cell inside the loop: `task = create_task(…)` needs it as much as `await task`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import builtins
 import contextlib
 import gc
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
     import socket
 
 _REHEARSAL, _REHEARSED = "(lambda: 1 + 1)()", "<rehearsal>"
-_exit, _getpid = os._exit, os.getpid
+_MIXED = "this session runs either plain text or what the restricting compiler made, never both"
+_exit, _getpid, _decode = os._exit, os.getpid, base64.b64decode
 _code_of_exit = SystemExit.__dict__["code"].__get__
 
 
@@ -52,6 +54,7 @@ class Session:
         self._channel, self._gate = channel, gate
         self._workdir = settings.workdir
         self._pid = _getpid()
+        self._restricted: Optional[bool] = None  # the first cell decides, for the whole session
         self._streams = Streams(gate)
         self._loop = CellLoop()
         self._interpreter = Interpreter(self._loop)
@@ -93,10 +96,13 @@ class Session:
         if request.get("op") != "run":
             _exit(EXIT_FAILED)
         cell, code, filename = request["id"], request["code"], request["filename"]
+        program = _decode(request.get("program", ""))
+        if cell and not self._admits(program):
+            return _result(cell, error=_told("RuntimeError", _MIXED))
         self._displays.begin(cell)
         self._answer.value = None
         self._interpreter.prepare()
-        text, error = self._gate.call(self._attempt, code, filename)
+        text, error = self._gate.call(self._attempt, code, filename, program)
         self._gate.tame()
         hygiene.between_cells()
         self._loop.settle()
@@ -107,21 +113,22 @@ class Session:
             error = None
         described = None if error is None else self._reporter.describe(error, filename)
         self._streams.settle()
-        return {
-            "op": "result",
-            "id": cell,
-            "ok": error is None,
-            "text": text if error is None else None,
-            "error": described,
-            "final": self._answer.value,
-        }
+        return _result(cell, text=text, error=described, final=self._answer.value)
 
-    def _attempt(self, code: str, filename: str) -> Optional[str]:
+    def _admits(self, program: bytes) -> bool:
+        """Tell whether this cell is of the session's kind. A restricted session never runs plain text, whoever asks."""
+        if self._restricted is None:
+            if program:
+                self._interpreter.restrict(self._workdir)
+            self._restricted = bool(program)
+        return self._restricted == bool(program)
+
+    def _attempt(self, code: str, filename: str, program: bytes) -> Optional[str]:
         """Run a cell and describe its value: all of it is the program's own code, under its own deadline."""
         finder: Any = sys.path_importer_cache.get(self._workdir)
         if finder is not None:  # a file uploaded within one clock tick of the last look would stay unseen
             finder.invalidate_caches()
-        return self._displays.present(self._interpreter.run(code, filename))
+        return self._displays.present(self._interpreter.run(code, filename, program))
 
     def _end_displays(self, error: Optional[BaseException]) -> Optional[BaseException]:
         """Show the figures that are left; gives the cell's error, or the one that this met."""
@@ -170,12 +177,22 @@ def _print_error(error: BaseException) -> None:
 def _failure(request: Dict[str, Any], error: BaseException) -> Dict[str, Any]:
     """Report that a cell left the guest unable to finish it in order."""
     message = "the cell broke the interpreter it ran in; later cells may fail too"
-    name = type(error).__name__
+    return _result(request.get("id"), error=_told(type(error).__name__, message))
+
+
+def _told(name: str, message: str) -> Dict[str, Any]:
+    return {"name": name, "message": message, "traceback": f"{name}: {message}", "line": 0}
+
+
+def _result(
+    cell: Any, *, text: Optional[str] = None, error: Optional[Dict[str, Any]] = None, final: Any = None
+) -> Dict[str, Any]:
+    ok = error is None
     return {
         "op": "result",
-        "id": request.get("id"),
-        "ok": False,
-        "text": None,
-        "error": {"name": name, "message": message, "traceback": f"{name}: {message}", "line": 0},
-        "final": None,
+        "id": cell,
+        "ok": ok,
+        "text": text if ok else None,
+        "error": error,
+        "final": final,
     }

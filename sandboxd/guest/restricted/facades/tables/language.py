@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sandboxd.guest.restricted.facades import decorators, system
 from sandboxd.guest.restricted.facades.tables.entry import Entry
+from sandboxd.guest.restricted.metaclasses import metaclass
 
 _NOT_EVALUATED = "annotations are not evaluated here"
 _HANDLED = "format_exc() and print_exc() tell the exception being handled"
@@ -13,15 +14,18 @@ TABLE = {
         "absolute_import annotations division generator_stop generators nested_scopes print_function"
         " unicode_literals with_statement"
     ),
-    "abc": Entry("ABC ABCMeta", wrapped={"abstractmethod": decorators.abstractmethod}),
+    "abc": Entry(
+        "ABC", wrapped={"ABCMeta": metaclass("ABCMeta"), "abstractmethod": decorators.abstractmethod}
+    ),
     "contextlib": Entry(
         "AbstractAsyncContextManager AbstractContextManager AsyncContextDecorator AsyncExitStack"
         " ContextDecorator ExitStack aclosing asynccontextmanager closing contextmanager nullcontext suppress",
         sealed="redirect_stderr redirect_stdout",
     ),
     "enum": Entry(
-        "CONFORM CONTINUOUS EJECT Enum EnumCheck EnumMeta EnumType Flag FlagBoundary IntEnum IntFlag KEEP"
+        "CONFORM CONTINUOUS EJECT Enum EnumCheck Flag FlagBoundary IntEnum IntFlag KEEP"
         " NAMED_FLAGS ReprEnum STRICT StrEnum UNIQUE auto member nonmember property unique verify",
+        wrapped={"EnumMeta": metaclass("EnumMeta"), "EnumType": metaclass("EnumType")},
         # global_enum writes to the module that a class says it is of.
     ),
     "keyword": Entry("iskeyword issoftkeyword kwlist softkwlist"),

@@ -1,0 +1,85 @@
+"""Whose an object is: the program's own classes, their instances and its functions, or everybody's.
+
+A class of the program says so by its `__module__`: Python writes it there from the globals of the code that makes the class,
+also when a library makes it on the program's behalf (`dataclass(slots=True)`, `namedtuple`, a functional enum), and neither
+compiler nor guards let a program write it. All questions here are asked of types by their own descriptors: what an object
+says of itself is the program's to forge.
+"""
+
+from __future__ import annotations
+
+from types import FunctionType
+from typing import Any, Dict, Mapping, Set, Tuple
+
+MAIN = "__main__"
+
+_dict_of: Any = type.__dict__["__dict__"].__get__
+_mro_of: Any = type.__dict__["__mro__"].__get__
+_globals_of: Any = FunctionType.__dict__["__globals__"].__get__
+
+# Classes known as the program's own. They stay for the session's life; a class is seldom made in a loop.
+_own: Set[type] = set()
+_known: Dict[type, Set[str]] = {}
+
+
+def is_class(value: object) -> bool:
+    """Tell a class, whatever its `__class__` says."""
+    return issubclass(type(value), type)
+
+
+def is_own_class(cls: type) -> bool:
+    """Tell a class of the program's."""
+    if cls in _own:
+        return True
+    module = _dict_of(cls).get("__module__")
+    if type(module) is str and module == MAIN:
+        _own.add(cls)
+        return True
+    return False
+
+
+def adopt(cls: type) -> None:
+    """Make a class the program's own: a library made it in place of one that is."""
+    _own.add(cls)
+
+
+def is_own_function(value: object) -> bool:
+    """Tell a function of the program's: nothing can give a function other globals."""
+    return type(value) is FunctionType and _globals_of(value).get("__name__") == MAIN
+
+
+def names_of(cls: type) -> Mapping[str, Any]:
+    """Give a class's own dictionary, past its metaclass."""
+    found: Mapping[str, Any] = _dict_of(cls)
+    return found
+
+
+def bases_of(cls: type) -> Tuple[type, ...]:
+    """Give a class and its bases in the order of lookup, past its metaclass."""
+    found: Tuple[type, ...] = _mro_of(cls)
+    return found
+
+
+def opens_private(cls: type, name: str) -> bool:
+    """Tell whether a private name of an own class, or of its instances, is the program's to use.
+
+    A library's base class has private names of its own (`enum.Enum._convert_` copies any module into itself): what
+    such a class defines is closed also on the program's subclass of it.
+    """
+    for base in bases_of(cls):
+        if name in names_of(base):
+            return is_own_class(base)
+    return True  # on the instance itself, or nowhere: then Python's own AttributeError follows
+
+
+def opens(cls: type, name: str) -> bool:
+    """Tell the same of an own class by what was found before: attributes of instances are read in loops."""
+    known = _known.get(cls)
+    if known is None:
+        known = _known[cls] = set()
+    if name in known:
+        return True
+    if is_own_class(cls) and opens_private(cls, name):
+        known.add(name)
+        return True
+    return False

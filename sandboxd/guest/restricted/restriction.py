@@ -1,0 +1,41 @@
+"""A session of restricted code: one namespace's builtins, and the programs that run in it."""
+
+from __future__ import annotations
+
+import builtins
+from typing import TYPE_CHECKING, Any, Dict, List
+
+from sandboxd.guest.restricted import facades, program, table
+from sandboxd.guest.restricted.files import Files
+
+if TYPE_CHECKING:
+    from types import CodeType
+
+_OURS = ("display", "final_answer")  # what the guest put among Python's own builtins
+
+
+class Restriction:
+    """The builtins that all cells of a restricted session share."""
+
+    __slots__ = ("_builtins",)
+
+    def __init__(self, workdir: str) -> None:
+        self._builtins = table.make()
+        self._builtins["open"] = facades.frozen_callable("open", Files(workdir).open)
+        for name in _OURS:
+            given = getattr(builtins, name, None)
+            if given is not None:
+                self._builtins[name] = facades.frozen_callable(name, given)
+
+    def prepare(self, names: Dict[str, Any]) -> None:
+        """Make a namespace restricted, or put back what makes it so."""
+        program.prepare(names, self._builtins)
+
+    @staticmethod
+    def load(compiled: bytes, filename: str) -> List[CodeType]:
+        """Read a program.
+
+        Raises:
+            ProgramError: it is none of this guest's.
+        """
+        return program.load(compiled, filename)
