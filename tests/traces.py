@@ -82,7 +82,7 @@ def _role(pid: int, status: Mapping[str, str], command: bytes) -> str:
         return "launcher" if _holds_socket(pid, command) else "undertaker"
     if b"sandboxd.jail.zygote" in command:
         return "zygote"
-    if b"engine.worker" in command:
+    if b"screen/boot.py" in command:
         return "screener"
     return "front" if b"sandboxd\0serve" in command else "other"
 

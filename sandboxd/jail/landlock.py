@@ -1,4 +1,4 @@
-"""Landlock for the guest: reads and executes below the root, writes below the scratch directories, nothing else.
+"""Landlock. For the guest: reads and executes below the root, writes below the scratch directories. For a screener: nothing.
 
 A second wall behind the mounts: it survives a mistake in their set-up, denies TCP (ABI 4), device ioctls (5), abstract
 unix sockets and signals to the outside (6), and forbids mount and pivot_root whatever the capabilities.
@@ -52,6 +52,18 @@ def restrict(writable: "tuple[str, ...]", devices: "tuple[str, ...]") -> int:
         kernel.landlock_restrict(ruleset)
     finally:
         os.close(ruleset)
+    return abi
+
+
+def forbid() -> int:
+    """Enforce a ruleset that grants nothing at all; return the ABI used, 0 where there is none."""
+    abi = kernel.landlock_abi()
+    if abi:
+        ruleset = kernel.landlock_create(attributes(abi))
+        try:
+            kernel.landlock_restrict(ruleset)
+        finally:
+            os.close(ruleset)
     return abi
 
 

@@ -51,7 +51,7 @@ def set_fixed_rlimits() -> None:
         (resource.RLIMIT_RTPRIO, 0),
         (resource.RLIMIT_SIGPENDING, 64),
     ):
-        _bound(0, which, value)
+        set_limit(0, which, value)
 
 
 def set_policy_rlimits(pid: int, limits: Dict[str, Any], inherited_bytes: int) -> None:
@@ -62,13 +62,13 @@ def set_policy_rlimits(pid: int, limits: Dict[str, Any], inherited_bytes: int) -
         limits: the session's effective limits.
         inherited_bytes: the zygote's own mappings: no use of the guest's, memory counts from there.
     """
-    _bound(pid, resource.RLIMIT_AS, inherited_bytes + int(limits["memory_bytes"]))
+    set_limit(pid, resource.RLIMIT_AS, inherited_bytes + int(limits["memory_bytes"]))
     # Above the cgroup's limit, which counts refusals where it is there; pid 1 may share the id.
-    _bound(pid, resource.RLIMIT_NPROC, int(limits["pids"]) + 2)
-    _bound(pid, resource.RLIMIT_FSIZE, int(limits["disk_bytes"]))
+    set_limit(pid, resource.RLIMIT_NPROC, int(limits["pids"]) + 2)
+    set_limit(pid, resource.RLIMIT_FSIZE, int(limits["disk_bytes"]))
 
 
-def _bound(pid: int, which: int, value: int) -> None:
+def set_limit(pid: int, which: int, value: int) -> None:
     """Set hard = soft: lowering needs no capability, and raising is then impossible."""
     hard = resource.prlimit(pid, which)[1]
     bound = value if hard == resource.RLIM_INFINITY else min(value, hard)
@@ -83,15 +83,30 @@ def mapped_bytes() -> int:
 
 def drop_privileges(*, switch_ids: bool) -> None:
     """Give up ids and capabilities: bounding set first (it needs CAP_SETPCAP), ids before capabilities."""
+    drop_bounding_set()
+    if switch_ids:
+        switch_to(GUEST_UID)
+    drop_capabilities()
+
+
+def drop_bounding_set() -> None:
+    """Take every capability out of what an exec could give."""
     for cap in range(LAST_CAP + 1):
         try:
             kernel.prctl(kernel.PR_CAPBSET_DROP, cap)
         except OSError:
             break  # past the kernel's last capability
-    if switch_ids:
-        os.setgroups([])
-        os.setresgid(GUEST_UID, GUEST_UID, GUEST_UID)
-        os.setresuid(GUEST_UID, GUEST_UID, GUEST_UID)
+
+
+def switch_to(identity: int) -> None:
+    """Become this user and group, real, effective and saved, in no other group."""
+    os.setgroups([])
+    os.setresgid(identity, identity, identity)
+    os.setresuid(identity, identity, identity)
+
+
+def drop_capabilities() -> None:
+    """Give up every capability that this process has."""
     kernel.prctl(kernel.PR_CAP_AMBIENT, kernel.PR_CAP_AMBIENT_CLEAR_ALL)
     kernel.capset(0, 0, 0)
 

@@ -1,135 +1,155 @@
 """One screener process, seen from the daemon: start it, ask it, kill it.
 
-It holds no secrets and needs none: empty environment, three pipes, its own limits. What it answers is a claim by a process
-that read hostile text, so every answer is bounded and checked for its form.
+It holds no secrets and needs none: empty environment, one socket, and it locks itself in (`sandboxd.screen.confined`)
+before it is asked anything. What it answers is a claim.
 """
 
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
+import importlib.util
 import json
-import struct
+import socket
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-_BOOTSTRAP = (
-    "import sys; sys.path.append(sys.argv[1]); from engine.worker import main; sys.argv.pop(1); main()"
-)
-_FOLDER = str(Path(__file__).parent)
-_LENGTH = struct.Struct(">I")
-_MAX_ANSWER_BYTES = 512 * 1024
+from sandboxd.screen.link import Link, LinkError
+
+_BOOT = str(Path(__file__).with_name("boot.py"))
+_FOLDER = str(Path(__file__).resolve().parents[2])
 _CPU_SECONDS = 2
+_START_SECONDS = 20.0
 
 
 class ScreenProcessError(Exception):
-    """The process died, was too slow, or sent what is no answer."""
+    """The process did not start, died, was too slow, or sent what is no answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessSettings:
+    """What every screener process of a daemon is started with.
+
+    Attributes:
+        memory_bytes: its address space.
+        wall_seconds: what one check may take.
+        filter_program: its seccomp filter, compiled BPF.
+    """
+
+    memory_bytes: int
+    wall_seconds: float
+    filter_program: bytes
+
+    def as_argument(self) -> str:
+        """Return the form that the worker reads."""
+        form = {
+            "memory_bytes": self.memory_bytes,
+            "cpu_seconds": _CPU_SECONDS,
+            "filter": base64.b64encode(self.filter_program).decode(),
+        }
+        return json.dumps(form)
 
 
 class ScreenProcess:
     """A running screener. One question at a time; after any error only `kill` is left."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, link: Link, settings: ProcessSettings) -> None:
         self._process = process
+        self._link = link
+        self._settings = settings
         self._known: set[str] = set()
         self.python_version = ""
+        self.missing: dict[str, str] = {}
         self.checks = 0
 
     @classmethod
-    async def start(cls, python: str, *, memory_bytes: int, wall_seconds: float) -> ScreenProcess:
-        """Start a process and wait until it has put itself under its limits.
+    async def start(cls, python: str, settings: ProcessSettings) -> ScreenProcess:
+        """Start a process and wait until it has locked itself in.
 
         Raises:
-            ScreenProcessError: it did not come up.
+            ScreenProcessError: it did not come up, or cannot be locked in.
         """
-        arguments = (
-            "-I",
-            "-S",
-            "-B",
-            "-c",
-            _BOOTSTRAP,
-            _FOLDER,
-            "engine",
-            str(memory_bytes),
-            str(_CPU_SECONDS),
-        )
+        ours, theirs = socket.socketpair()
+        with theirs:
+            try:
+                process = await _spawn(python, theirs, settings)
+            except OSError as error:
+                ours.close()
+                raise ScreenProcessError(f"{python} cannot be started: {error.strerror}") from None
+        self = cls(process, Link(ours), settings)
         try:
-            process = await asyncio.create_subprocess_exec(
-                python,
-                *arguments,
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.DEVNULL,
-                env={},
-                cwd="/",
-                start_new_session=True,  # a terminal's signals are for the daemon
-            )
-        except OSError as error:
-            raise ScreenProcessError(f"{python} cannot be started: {error.strerror}") from None
-        self = cls(process)
-        try:
-            hello = await self._within(wall_seconds, self._receive())
-        except BaseException:
+            hello, _ = await self._link.receive(_START_SECONDS)
+        except BaseException as error:
             await self.kill()
+            if isinstance(error, LinkError):
+                raise ScreenProcessError(str(error)) from None
             raise
+        if "failed" in hello:
+            await self.kill()
+            raise ScreenProcessError(f"it cannot be locked in: {str(hello['failed'])[:200]}")
         self.python_version = str(hello.get("python", ""))[:20]
+        missing = hello.get("missing")
+        self.missing = {str(k): str(v) for k, v in missing.items()} if isinstance(missing, dict) else {}
         return self
 
     @property
     def alive(self) -> bool:
-        """Whether the process has not ended, as far as the event loop knows."""
-        return self._process.returncode is None
+        """Whether the process can be asked, as far as the event loop knows."""
+        return self._process.returncode is None and not self._link.broken
 
     @property
     def pid(self) -> int:
         """The process id, for tests and for the log."""
         return self._process.pid
 
-    async def ask(self, code: str, digest: str, rules: dict[str, Any], wall_seconds: float) -> dict[str, Any]:
-        """Have one source checked.
+    async def ask(
+        self, code: str, digest: str, rules: dict[str, Any], *, compiled: bool
+    ) -> tuple[dict[str, Any], bytes]:
+        """Have one source checked; return the answer and the restricted program, if there is one.
 
         Raises:
             ScreenProcessError: no answer; the process is of no further use.
         """
         self.checks += 1
-        question: dict[str, Any] = {"code": code, "digest": digest}
+        question: dict[str, Any] = {"digest": digest, "compiled": compiled}
         if digest not in self._known:
             question["rules"] = rules
             self._known.add(digest)
-        return await self._within(wall_seconds, self._exchange(question))
+        try:
+            return await self._link.ask(question, code.encode(), self._settings.wall_seconds)
+        except LinkError as error:
+            raise ScreenProcessError(str(error)) from None
 
     async def kill(self) -> None:
         """End the process and wait for it. Idempotent."""
+        self._link.close()
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
-        # Reading to the end lets the pipes' transports close before the loop does.
-        with contextlib.suppress(OSError):
-            await self._process.communicate()
+        await self._process.wait()
 
-    async def _exchange(self, question: dict[str, Any]) -> dict[str, Any]:
-        body = json.dumps(question, separators=(",", ":")).encode()
-        assert self._process.stdin is not None
-        self._process.stdin.write(_LENGTH.pack(len(body)) + body)
-        await self._process.stdin.drain()
-        return await self._receive()
 
-    async def _receive(self) -> dict[str, Any]:
-        assert self._process.stdout is not None
-        (size,) = _LENGTH.unpack(await self._process.stdout.readexactly(_LENGTH.size))
-        if size > _MAX_ANSWER_BYTES:
-            raise ScreenProcessError("the answer is too large")
-        answer = json.loads(await self._process.stdout.readexactly(size))
-        if not isinstance(answer, dict):
-            raise ScreenProcessError("the answer has another form")
-        return answer
+async def _spawn(python: str, theirs: socket.socket, settings: ProcessSettings) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        python,
+        "-I",
+        "-S",
+        "-B",
+        _BOOT,
+        _FOLDER,
+        _restricted_python(),
+        settings.as_argument(),
+        stdin=theirs.fileno(),
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+        env={},
+        cwd="/",
+        start_new_session=True,  # a terminal's signals are for the daemon
+    )
 
-    @staticmethod
-    async def _within(seconds: float, work: Any) -> dict[str, Any]:
-        try:
-            async with asyncio.timeout(seconds):
-                answer: dict[str, Any] = await work
-                return answer
-        except TimeoutError:
-            raise ScreenProcessError(f"no answer within {seconds:g} s") from None
-        except (OSError, EOFError, ValueError, RecursionError) as error:
-            raise ScreenProcessError(f"no answer: {type(error).__name__}") from None
+
+def _restricted_python() -> str:
+    """Return the folder that holds the daemon's own RestrictedPython, "" where it is not installed."""
+    spec = importlib.util.find_spec("RestrictedPython")
+    return str(Path(spec.origin).parents[1]) if spec is not None and spec.origin else ""

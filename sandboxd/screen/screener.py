@@ -1,42 +1,46 @@
 """Screens sources: a cache in front, killable processes behind, and a denial whenever they fail.
 
-The order: look the text up by its hash; check what needs no parser here (it is linear); let a screener process do the
-rest. A process that dies, hangs or answers nonsense is killed and replaced, and its source is denied (`screen-failed`,
-SBX901): nothing that could not be screened runs. Such a verdict is not kept, since the next try may succeed.
+The order: look the text up by its hash; check what needs no parser here (it is linear); let a screener process of the
+environment's own interpreter do the rest. A process that dies, hangs or answers nonsense is killed and replaced, and its
+source is denied (`screen-failed`, SBX901): nothing that could not be screened runs. Such a verdict is not kept, since the
+next try may succeed.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import hashlib
 import logging
 import platform
 import sys
 import time
-from collections import OrderedDict
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import Callable
 
-from sandboxd.errors import Code, StartError
-from sandboxd.events import Decision, Finding, Verdict
+from sandboxd.errors import Code, SandboxdError, StartError
+from sandboxd.events import Decision, Finding, SourceStats, Verdict
 from sandboxd.policy import Policy
+from sandboxd.screen.cache import VerdictCache
 from sandboxd.screen.engine.catalogue import RULES
 from sandboxd.screen.engine.findings import MAX_FINDINGS, Findings
 from sandboxd.screen.engine.text import check_size, check_text
-from sandboxd.screen.process import ScreenProcess, ScreenProcessError
-from sandboxd.screen.verdicts import SCREEN_FAILED, decide, findings_of
+from sandboxd.screen.pool import Pool
+from sandboxd.screen.process import ProcessSettings, ScreenProcessError
+from sandboxd.screen.verdicts import SCREEN_FAILED, Answer, decide, findings_of, read_answer
+from sandboxd.seccomp import build_screener_filter
 
 _LOG = logging.getLogger(__name__)
-_CACHE_ENTRIES = 1024  # a verdict is 50 KiB at the very most
-_CHECKS_PER_PROCESS = 2000  # what a parser leaks or fragments goes with its process
-_START_SECONDS = 20.0
-_MAX_IMPORTS = 100
-_MAX_IMPORT_LENGTH = 200
 
 
 class Screener:
-    """Screens sources in `workers` processes of one interpreter. All methods belong to one event loop."""
+    """Screens sources in processes of the interpreters that they are to run on. Belongs to one event loop.
+
+    Args:
+        workers: processes that are kept for each interpreter; those of an environment's own start when first needed.
+        wall_seconds: what one check may take.
+        memory_bytes: the address space of one process.
+        python: the interpreter of `base`, and of every environment that has no other.
+        python_of: finds the interpreter of an environment by its name.
+        checks_per_process: after so many texts a process is replaced.
+    """
 
     def __init__(
         self,
@@ -45,52 +49,59 @@ class Screener:
         wall_seconds: float = 5.0,
         memory_bytes: int = 512 * 2**20,
         python: str = sys.executable,
-        checks_per_process: int = _CHECKS_PER_PROCESS,
+        python_of: Callable[[str], str] | None = None,
+        checks_per_process: int = 2000,
     ) -> None:
         self._workers = workers
         self._wall_seconds = wall_seconds
         self._memory_bytes = memory_bytes
         self._python = python
+        self._python_of = python_of
         self._checks_per_process = checks_per_process
-        self._cache: OrderedDict[tuple[str, str, str], Verdict] = OrderedDict()
-        # One slot for each worker; None: to be started by whoever takes the slot.
-        self._slots: asyncio.LifoQueue[ScreenProcess | None] = asyncio.LifoQueue()
-        for _ in range(workers):
-            self._slots.put_nowait(None)
-        self._running: set[ScreenProcess] = set()
+        self._cache = VerdictCache()
+        self._settings: ProcessSettings | None = None
+        self._pools: dict[str, Pool] = {}  # by executable
+        self._of_environment: dict[str, Pool] = {}
         self._closed = False
-        self.python_version = platform.python_version()
         self.failures = 0
+        self.missing: dict[str, str] = {}  # protections that this host does not give a screener, with reasons
 
     async def start(self) -> None:
-        """Start the processes, so that the first checks need not.
+        """Start the base interpreter's processes, so that the first checks need not.
 
         Raises:
-            StartError: one did not come up.
+            StartError: one did not come up, or cannot be locked in.
         """
         try:
-            started = [await self._spawn() for _ in range(self._workers)]
-            for process in started:
-                self._slots.get_nowait()
-                self._slots.put_nowait(process)
+            self.missing = await self._pool(self._python).start()
         except ScreenProcessError as error:
             await self.close()
             raise StartError(
                 Code.INTERNAL,
                 f"the screener process did not start: {error}.",
-                remedy=f"Run {self._python} -I -S -c 'import ast, json, resource' to see why.",
+                remedy=f"Run {self._python} -I -S -c 'import ast, ctypes, json' to see why; a container must let its "
+                "processes set no_new_privs and load a seccomp filter. `sandboxd doctor` tells what this host allows.",
             ) from None
+        # Speculation is the kernel's own affair on many hosts; what else is missing a host's owner can mend.
+        level = logging.WARNING if self.missing.keys() - {"speculation"} else logging.INFO
+        _LOG.log(level, "screener locked in", extra={"without": self.missing})
 
-    async def check(self, code: str, policy: Policy) -> Verdict:
-        """Return what the screen says about a source; never raises for what the source is."""
+    async def check(self, code: str, policy: Policy, *, thorough: bool = False) -> Verdict:
+        """Return what the screen says about a source; never raises for what the source is.
+
+        Args:
+            code: the text.
+            policy: whose rules hold.
+            thorough: report also what only the compiler finds. A text that runs next is compiled there anyway.
+        """
         sha256 = hashlib.sha256(code.encode("utf-8", "surrogatepass")).hexdigest()
-        key = (sha256, policy.digest, self.python_version)
+        pool = self._pool_of(policy.environment)
+        key = (sha256, policy.digest, pool.python_version, thorough)
         verdict = self._cache.get(key)
         if verdict is not None:
-            self._cache.move_to_end(key)
             return verdict
         started = time.perf_counter()
-        findings, truncated, imports = await self._screen(code, policy)
+        findings, truncated, answer = await self._screen(code, policy, pool, thorough=thorough)
         verdict = Verdict(
             decision=decide(findings),
             findings=findings,
@@ -98,25 +109,29 @@ class Screener:
             policy=policy.name,
             policy_digest=policy.digest,
             source_sha256=sha256,
-            python_version=self.python_version,
+            python_version=pool.python_version or platform.python_version(),
             elapsed_seconds=time.perf_counter() - started,
-            imports=imports,
+            imports=answer.imports,
+            stats=_stats(code, answer),
+            program=answer.program,
         )
         if not any(finding.rule == SCREEN_FAILED for finding in findings):
-            self._remember(key, verdict)
+            self._cache.put((sha256, policy.digest, pool.python_version, thorough), verdict)
         return verdict
 
     async def close(self) -> None:
         """End all processes. What is being checked ends as `screen-failed`."""
         self._closed = True
-        for process in list(self._running):
-            await self._discard(process)
+        for pool in self._pools.values():
+            await pool.close()
 
     def pids(self) -> tuple[int, ...]:
         """Return the process ids of the running screeners."""
-        return tuple(sorted(process.pid for process in self._running))
+        return tuple(sorted(pid for pool in self._pools.values() for pid in pool.pids()))
 
-    async def _screen(self, code: str, policy: Policy) -> tuple[tuple[Finding, ...], bool, tuple[str, ...]]:
+    async def _screen(
+        self, code: str, policy: Policy, pool: Pool, *, thorough: bool
+    ) -> tuple[tuple[Finding, ...], bool, Answer]:
         found = Findings(code)
         rules = policy.screen
         if policy.screened:
@@ -126,61 +141,49 @@ class Screener:
         worst, truncated = found.worst()
         here = findings_of(worst)
         if not policy.screened or decide(here) is Decision.DENY:
-            return here, truncated, ()
+            return here, truncated, Answer()
         try:
-            answer = await self._ask(code, policy)
-            # What is only warned about here comes after what was found there.
-            findings = findings_of(answer["findings"]) + here
-            truncated = truncated or bool(answer["truncated"]) or len(findings) > MAX_FINDINGS
-            return findings[:MAX_FINDINGS], truncated, _imports(answer)
-        except (ScreenProcessError, ValueError, KeyError, TypeError) as error:
+            form, program = await pool.ask(code, policy.digest, rules.as_json(), compiled=thorough)
+            answer = read_answer(form, program)
+        except (ScreenProcessError, StartError, ValueError, KeyError, TypeError) as error:
             self.failures += 1
             _LOG.warning("screen failed policy=%s reason=%s", policy.name, error)
-            return (_failed(),), False, ()
+            return (_failed(),), False, Answer()
+        # What is only warned about here comes after what was found there.
+        findings = answer.findings + here
+        truncated = truncated or answer.truncated or len(findings) > MAX_FINDINGS
+        return findings[:MAX_FINDINGS], truncated, answer
 
-    async def _ask(self, code: str, policy: Policy) -> dict[str, Any]:
-        async with self._process() as process:
-            answer = await process.ask(code, policy.digest, policy.screen.as_json(), self._wall_seconds)
-            if answer.get("recycle") or process.checks >= self._checks_per_process:
-                await self._discard(process)
-            return answer
+    def _pool_of(self, environment: str) -> Pool:
+        """Find the pool of an environment's interpreter. Environments never change once made, so it is asked for once."""
+        pool = self._of_environment.get(environment)
+        if pool is None:
+            try:
+                python = self._python_of(environment) if self._python_of else self._python
+            except SandboxdError:
+                # Nothing can run in what is not there; the verdict tells which Python it holds for.
+                return self._pool(self._python)
+            pool = self._of_environment[environment] = self._pool(python)
+        return pool
 
-    @contextlib.asynccontextmanager
-    async def _process(self) -> AsyncIterator[ScreenProcess]:
-        """Lend a process out. Whatever ends the loan early leaves it in an unknown state: it is killed."""
-        process = await self._slots.get()
-        try:
-            if process is None or not process.alive:
-                if process is not None:
-                    await self._discard(process)
-                process = None
-                process = await self._spawn()
-            yield process
-        except BaseException:
-            if process is not None:
-                await asyncio.shield(self._discard(process))
-            raise
-        finally:
-            self._slots.put_nowait(process if process in self._running else None)
+    def _pool(self, python: str) -> Pool:
+        pool = self._pools.get(python)
+        if pool is None:
+            pool = Pool(
+                python,
+                self._process_settings,
+                workers=self._workers,
+                checks_per_process=self._checks_per_process,
+            )
+            self._pools[python] = pool
+        return pool
 
-    async def _spawn(self) -> ScreenProcess:
-        if self._closed:
-            raise ScreenProcessError("the screener is closed")
-        process = await ScreenProcess.start(
-            self._python, memory_bytes=self._memory_bytes, wall_seconds=_START_SECONDS
-        )
-        self._running.add(process)
-        self.python_version = process.python_version
-        return process
-
-    async def _discard(self, process: ScreenProcess) -> None:
-        self._running.discard(process)
-        await process.kill()
-
-    def _remember(self, key: tuple[str, str, str], verdict: Verdict) -> None:
-        self._cache[key] = verdict
-        if len(self._cache) > _CACHE_ENTRIES:
-            self._cache.popitem(last=False)
+    def _process_settings(self) -> ProcessSettings:
+        """Make the settings when the first process starts: building the filter takes a moment."""
+        if self._settings is None:
+            program = build_screener_filter().program
+            self._settings = ProcessSettings(self._memory_bytes, self._wall_seconds, program)
+        return self._settings
 
 
 def _failed() -> Finding:
@@ -194,10 +197,6 @@ def _failed() -> Finding:
     )
 
 
-def _imports(answer: dict[str, Any]) -> tuple[str, ...]:
-    names = answer["imports"]
-    if not isinstance(names, list) or len(names) > _MAX_IMPORTS:
-        raise ValueError("not a list of imports")
-    if not all(isinstance(name, str) and len(name) <= _MAX_IMPORT_LENGTH for name in names):
-        raise ValueError("not a list of imports")
-    return tuple(names)
+def _stats(code: str, answer: Answer) -> SourceStats:
+    size = len(code) if code.isascii() else len(code.encode("utf-8", "surrogatepass"))
+    return SourceStats(source_bytes=size, lines=code.count("\n") + 1, nodes=answer.nodes, depth=answer.depth)

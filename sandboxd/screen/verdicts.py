@@ -20,6 +20,9 @@ SCREEN_FAILED = "screen-failed"
 _FIELDS = {one.name: (int if one.type == "int" else str) for one in dataclasses.fields(Finding)}
 _MAX_FIELD = 1000
 _MAX_SHOWN_LINE = 200
+_MAX_IMPORTS = 100
+_MAX_IMPORT_LENGTH = 200
+_MAX_COUNT = 2**31
 _LINE_ENDS = re.compile(r"\r\n|\r|\n")
 
 
@@ -43,6 +46,51 @@ def findings_of(forms: Any) -> tuple[Finding, ...]:
     if not isinstance(forms, list) or len(forms) > MAX_FINDINGS:
         raise ValueError("not a list of findings")
     return tuple(finding_of(form) for form in forms)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Answer:
+    """What a screener process said of a text, checked for its form. Claims, all of it."""
+
+    findings: tuple[Finding, ...] = ()
+    truncated: bool = False
+    imports: tuple[str, ...] = ()
+    nodes: int = 0
+    depth: int = 0
+    program: bytes = b""
+
+
+def read_answer(form: Any, program: bytes) -> Answer:
+    """Build an answer from what a screener process sent.
+
+    Raises:
+        ValueError, KeyError, TypeError: it has another form; the process cannot be trusted any further.
+    """
+    findings = findings_of(form["findings"])
+    if program and decide(findings) in {Decision.DENY, Decision.ROUTE}:
+        raise ValueError("a program of a text that may not run")
+    return Answer(
+        findings,
+        bool(form["truncated"]),
+        _imports_of(form["imports"]),
+        _count_of(form["stats"]["nodes"]),
+        _count_of(form["stats"]["depth"]),
+        program,
+    )
+
+
+def _count_of(value: Any) -> int:
+    if type(value) is not int or not 0 <= value < _MAX_COUNT:
+        raise ValueError("not a count")
+    return value
+
+
+def _imports_of(names: Any) -> tuple[str, ...]:
+    if not isinstance(names, list) or len(names) > _MAX_IMPORTS:
+        raise ValueError("not a list of imports")
+    if not all(isinstance(name, str) and len(name) <= _MAX_IMPORT_LENGTH for name in names):
+        raise ValueError("not a list of imports")
+    return tuple(names)
 
 
 def decide(findings: tuple[Finding, ...]) -> Decision:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import functools
+import mmap
 import os
 import resource
 import termios
@@ -19,6 +20,7 @@ CLONE_NAMESPACES = 0x7E020000
 
 AF_UNIX = 1
 UNKNOWN_CALL = -1
+SCREENER_FD = 0
 RLIMITS = 16  # RLIM_NLIMITS
 TERMINAL_IOCTLS = (
     termios.TCGETS, termios.TIOCGWINSZ, termios.TIOCGPGRP,
@@ -50,6 +52,30 @@ def build_filters() -> dict[str, Filter]:
     Raises:
         StartError: EXECUTOR_UNAVAILABLE when libseccomp cannot be loaded.
     """
+    lib = _library()
+    return {"guest": _guest(lib), "supervisor": _supervisor(lib)}
+
+
+def build_screener_filter() -> Filter:
+    """Build the filter of a process that only parses: one descriptor, memory that is never code, and an end.
+
+    Raises:
+        StartError: EXECUTOR_UNAVAILABLE when libseccomp cannot be loaded.
+    """
+    lib = _library()
+    # EPERM for all else: such a process starts nothing and probes for nothing, so no library needs ENOSYS to fall back on.
+    rules = _Rules(lib, lib.ERRNO(errno.EPERM))
+    rules.add(lib.ALLOW, names.SCREENER)
+    for call in ("read", "write"):
+        rules.add(lib.ALLOW, [call], lib.Arg(0, lib.EQ, SCREENER_FD))
+    for call in ("mmap", "mprotect"):
+        rules.add(lib.ALLOW, [call], lib.Arg(2, lib.MASKED_EQ, mmap.PROT_EXEC, 0))
+    # The limit that ends a check, of itself alone: moved on before each one, below a hard limit that stays.
+    rules.add(lib.ALLOW, ["prlimit64"], lib.Arg(0, lib.EQ, 0), lib.Arg(1, lib.EQ, resource.RLIMIT_CPU))
+    return rules.export()
+
+
+def _library() -> Any:
     try:
         import pyseccomp  # noqa: PLC0415  loads libseccomp.so.2 at import
     except (ImportError, OSError, RuntimeError) as error:
@@ -58,7 +84,7 @@ def build_filters() -> dict[str, Filter]:
             f"libseccomp cannot be loaded ({error}).",
             remedy="Install it: apt-get install libseccomp2 (dnf install libseccomp), and pip install 'sandboxd[daemon]'.",
         ) from None
-    return {"guest": _guest(pyseccomp), "supervisor": _supervisor(pyseccomp)}
+    return pyseccomp
 
 
 def _guest(lib: Any) -> Filter:

@@ -17,6 +17,7 @@ import time
 from typing import TYPE_CHECKING
 
 from sandboxd import __version__
+from sandboxd.environments import load_environment
 from sandboxd.executors.process import ProcessExecutor, ProcessSettings
 from sandboxd.log import StateDir
 from sandboxd.server.sockets import PublicSocket
@@ -144,7 +145,11 @@ class Daemon:
     async def _start_screener(self, stack: contextlib.AsyncExitStack) -> Screener:
         from sandboxd.screen import Screener  # noqa: PLC0415  # beside the launcher's start, not before it
 
-        screener = Screener(workers=self._config.screen_workers)
+        directory = self._config.environments_dir
+        screener = Screener(
+            workers=self._config.screen_workers,
+            python_of=lambda name: load_environment(directory, name).python,
+        )
         stack.push_async_callback(screener.close)
         await screener.start()
         return screener

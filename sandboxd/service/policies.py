@@ -61,7 +61,9 @@ class PolicyService(PolicyServiceServicer):
         """Give the verdict of the screen."""
         async with answering(context):
             self._peers.uid(context)
-            verdict = await self._screener.check(request.code, self._policies.get(request.policy))
+            verdict = await self._screener.check(
+                request.code, self._policies.get(request.policy), thorough=True
+            )
             return pb.CheckResponse(verdict=verdict_message(verdict))
         raise AssertionError  # `answering` has raised
 

@@ -1,22 +1,26 @@
 """One source text in, one answer out: parse, count, check every rule family, compile.
 
-Never raises for any text. `compile` comes last because some errors only it finds (`return` outside a function, too many
-nested blocks); its result is thrown away, the snippet's text is what runs.
+Never raises for any text. Some errors only the compiler finds (`return` outside a function, too many nested blocks). Where
+layer 2 is on, its program is what runs, made of the very tree that was checked; else the snippet's text is what runs, and
+whoever asks for a verdict alone has it compiled for those errors.
 """
 
 from __future__ import annotations
 
 import ast
+import contextlib
 import re
 import tokenize
 import unicodedata
 import warnings
+from collections.abc import Iterator
 from io import StringIO
 from typing import Any
 
 from . import calls, constants, modules, names, nodes, strings
 from .findings import Findings, clip
 from .inventory import Inventory, OverBudgetError
+from .restricting import Compiler
 from .rules import Rules
 
 FILENAME = "<cell>"
@@ -26,51 +30,62 @@ _MAX_IMPORTS = 100
 _WORD = re.compile(r"[^\W\d]\w*")
 
 
-def analyse(source: str, rules: Rules) -> dict[str, Any]:
-    """Return findings, imports, and whether this process should be replaced (it ran out of memory)."""
+def analyse(
+    source: str, rules: Rules, compiler: Compiler | None = None, *, compiled: bool = True
+) -> dict[str, Any]:
+    """Return findings, imports, stats, and whether this process should be replaced (it ran out of memory).
+
+    Args:
+        source: the text.
+        rules: the policy's.
+        compiler: of layer 2; needed where the rules restrict, and then a text that passes gets its `program`.
+        compiled: find also what only the compiler finds. Whoever runs the text next compiles it anyway.
+    """
     found = Findings(source)
-    imports: list[str] = []
+    answer: dict[str, Any] = {"imports": [], "recycle": False, "stats": {"nodes": 0, "depth": 0}}
     with warnings.catch_warnings():
         # A SyntaxWarning is not the policy's business, and must not become an error either.
         warnings.simplefilter("ignore")
-        exhausted = _run(source, rules, found, imports)
-    findings, truncated = found.worst()
-    return {"findings": findings, "truncated": truncated, "imports": imports, "recycle": exhausted}
+        try:
+            tree = ast.parse(source, FILENAME)
+        except SyntaxError as error:
+            _report_syntax(error, found, in_bytes=False)
+        except _GIVES_UP as error:
+            answer["recycle"] = _report_complex(error, found)
+        else:
+            with _reporting(rules, found, answer):
+                _check(tree, source, rules, found, answer)
+                if compiler is not None and rules.restricted and found.passes():
+                    answer["program"] = compiler.compile(source, tree, found)
+                elif compiled:
+                    compile(tree, FILENAME, "exec", dont_inherit=True)
+    answer["findings"], answer["truncated"] = found.worst()
+    return answer
 
 
-def _run(source: str, rules: Rules, found: Findings, imports: list[str]) -> bool:
+@contextlib.contextmanager
+def _reporting(rules: Rules, found: Findings, answer: dict[str, Any]) -> Iterator[None]:
+    """Turn what ends a check early into findings."""
     try:
-        tree = ast.parse(source, FILENAME)
-    except SyntaxError as error:
-        _report_syntax(error, found, in_bytes=False)
-        return False
-    except _GIVES_UP as error:
-        return _report_complex(error, found)
-    try:
-        _check(tree, source, rules, found, imports)
-        compile(tree, FILENAME, "exec", dont_inherit=True)
+        yield
     except OverBudgetError as error:
         hint = "Split it into smaller snippets; put data into a file in /work."
-        found.add(
-            error.rule,
-            f"{error.rule.replace('-', ' ')} for policy {rules.policy}",
-            node=error.node,
-            hint=hint,
-        )
+        message = f"{error.rule.replace('-', ' ')} for policy {rules.policy}"
+        found.add(error.rule, message, node=error.node, hint=hint)
     except SyntaxError as error:
         _report_syntax(error, found, in_bytes=True)
     except _GIVES_UP as error:
-        return _report_complex(error, found)
-    return False
+        answer["recycle"] = _report_complex(error, found)
 
 
-def _check(tree: ast.Module, source: str, rules: Rules, found: Findings, imports: list[str]) -> None:
+def _check(tree: ast.Module, source: str, rules: Rules, found: Findings, answer: dict[str, Any]) -> None:
     inventory = Inventory(rules.budgets["nodes"], rules.budgets["depth"]).collect(tree)
+    answer["stats"] = {"nodes": inventory.count, "depth": inventory.deepest}
     for family in _FAMILIES:
         family(inventory, rules, found)
     if not source.isascii():
         _check_identifiers(source, rules.text["nfkc"], found)
-    imports += _imported(inventory)
+    answer["imports"] = _imported(inventory)
 
 
 def _imported(inventory: Inventory) -> list[str]:

@@ -58,6 +58,11 @@ _ALL = (
     Rule("range-too-large", "SBX505", "A loop over a constant range over the budget."),
     Rule("string-too-large", "SBX506", "A string literal over the budget."),
     Rule("screen-failed", "SBX901", "The screener process died or did not answer in time; nothing was run."),
+    Rule(
+        "restrict-unavailable",
+        "SBX902",
+        "The policy restricts, and its interpreter has no restricting compiler.",
+    ),
 )
 
 RULES = {rule.name: rule for rule in _ALL}

@@ -77,6 +77,10 @@ class Findings:
             "action": action,
         }
 
+    def passes(self) -> bool:
+        """Tell whether the text may run here: nothing denies it, nothing sends it elsewhere."""
+        return not self._counts["error"]
+
     def span(self, node: ast.AST) -> Span:
         """Return where a node stands. `ast` counts columns in UTF-8 bytes."""
         line, end_line = getattr(node, "lineno", 0), getattr(node, "end_lineno", None) or 0

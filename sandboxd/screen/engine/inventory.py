@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, NoReturn
 
 from .scopes import Binding, Scope
 
@@ -42,6 +43,7 @@ class Inventory:
 
     def __init__(self, max_nodes: int, max_depth: int) -> None:
         self.count = 0
+        self.deepest = 0
         self.kinds: dict[type[ast.AST], ast.AST] = {}  # first node of each kind
         self.uses: list[Use] = []
         self.binders: list[Binder] = []
@@ -68,18 +70,21 @@ class Inventory:
         Raises:
             OverBudgetError: too many nodes, or too deep.
         """
-        stack, kinds = self._stack, self.kinds
-        handlers = {kind: getattr(self, method) for kind, method in _HANDLERS.items()}
+        stack, kinds, handlers = self._stack, self.kinds, _HANDLERS
         stack.append((tree, Scope("module"), 1))
-        while stack:
+        while stack:  # a microsecond here is a microsecond for each node of each text
             node, scope, depth = stack.pop()
             kind = type(node)
             if kind not in kinds:
                 kinds[kind] = node
-            self._count(node, depth)
+            self.count += 1
+            if depth > self.deepest:  # noqa: PLR1730  max() costs four times this
+                self.deepest = depth
+            if self.count > self._max_nodes or depth > self._max_depth:
+                self._refuse(node, depth)
             handler = handlers.get(kind)
             if handler is not None:
-                handler(node, scope, depth + 1)
+                handler(self, node, scope, depth + 1)
             else:
                 self._push_children(node, scope, depth + 1)
         for scope in self._declaring:
@@ -88,19 +93,24 @@ class Inventory:
 
     def _count(self, node: ast.AST, depth: int) -> None:
         self.count += 1
-        if self.count > self._max_nodes:
-            raise OverBudgetError("too-many-nodes", node)
-        if depth > self._max_depth:
-            raise OverBudgetError("too-deeply-nested", node)
+        self.deepest = max(self.deepest, depth)
+        if self.count > self._max_nodes or depth > self._max_depth:
+            self._refuse(node, depth)
+
+    def _refuse(self, node: ast.AST, depth: int) -> NoReturn:
+        raise OverBudgetError("too-deeply-nested" if depth > self._max_depth else "too-many-nodes", node)
 
     def _push_children(self, node: ast.AST, scope: Scope, depth: int) -> None:
         stack = self._stack
-        for field in _fields(type(node)):
+        fields = _FIELDS.get(type(node))
+        for field in _fields(type(node)) if fields is None else fields:
             value = getattr(node, field, None)
-            if isinstance(value, ast.AST):
+            if type(value) is list:
+                for item in value:
+                    if isinstance(item, ast.AST):
+                        stack.append((item, scope, depth))
+            elif isinstance(value, ast.AST):
                 stack.append((value, scope, depth))
-            elif isinstance(value, list):
-                stack.extend([(item, scope, depth) for item in value if isinstance(item, ast.AST)])
 
     def _push(self, nodes: list[Any], scope: Scope, depth: int) -> None:
         self._stack.extend([(node, scope, depth) for node in nodes if node is not None])
@@ -112,7 +122,7 @@ class Inventory:
     # ---- names and attributes
 
     def _name(self, node: ast.Name, scope: Scope, _: int) -> None:
-        if isinstance(node.ctx, ast.Load):
+        if type(node.ctx) is ast.Load:
             self.uses.append(Use(node, [], scope))
             return
         binding = self._bind(node.id, node, scope)
@@ -232,7 +242,10 @@ class Inventory:
 
     def _call(self, node: ast.Call, scope: Scope, depth: int) -> None:
         self.calls.append((node, scope))
-        self._push_children(node, scope, depth)
+        stack = self._stack
+        stack.append((node.func, scope, depth))
+        for argument in (*node.args, *node.keywords):
+            stack.append((argument, scope, depth))
 
     def _constant(self, node: ast.Constant, _scope: Scope, _depth: int) -> None:
         self.constants.append(node)
@@ -297,4 +310,6 @@ _METHODS = {
     "TypeVarTuple": "_named",
 }
 # Some kinds are known to some versions only.
-_HANDLERS = {getattr(ast, kind): method for kind, method in _METHODS.items() if hasattr(ast, kind)}
+_HANDLERS: dict[type[ast.AST], Callable[..., None]] = {
+    getattr(ast, kind): getattr(Inventory, method) for kind, method in _METHODS.items() if hasattr(ast, kind)
+}

@@ -1,87 +1,109 @@
-"""The screener process: reads sources from stdin, answers on stdout, holds nothing else.
+"""The screener process: one socket, on which it is asked and answers, and nothing else.
 
-Frames both ways: 4-byte big-endian length, UTF-8 JSON. Started as `python -I -S -B -c BOOTSTRAP <folder>`; the limits are
-set here, before the first source is read. Parsing happens on the main thread at the default recursion limit: with more
-recursion, or less stack, CPython's parser can be made to crash.
+Frames both ways: two big-endian 32-bit sizes, then a head (JSON, ASCII) and a tail of bytes: the source in a question, the
+restricted program in an answer. Started by `boot.py`; all that a check may import is imported before the process locks
+itself in. Parsing happens on the main thread at the default recursion limit: with more recursion, or less stack, CPython's
+parser can be made to crash.
 """
 
 from __future__ import annotations
 
+import ast
+import base64
 import gc
 import json
 import os
 import resource
-import signal
 import struct
 import sys
 import time
 from typing import Any
 
+from sandboxd.screen.confined import confine
+
 from .analysis import analyse
+from .findings import Findings
+from .restricting import Compiler, load_compiler
 from .rules import Rules
 
-MAX_REQUEST_BYTES = 16 * 1024 * 1024
-_LENGTH = struct.Struct(">I")
-_OPEN_FILES = 16
+MAX_QUESTION_BYTES = 16 * 1024 * 1024
+_SIZES = struct.Struct(">II")
+_SOCKET = 0
+_READ_BYTES = 65536
+_REHEARSAL = "from math import pi\nclass C:\n    def f(self):\n        return [f'{pi:.2f}' for x in self]\n"
+_encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
 
-def main() -> None:
-    """Serve until stdin ends. Arguments: memory limit in bytes, CPU seconds for one check."""
-    memory_bytes, cpu_seconds = int(sys.argv[2]), int(sys.argv[3])
-    _limit(memory_bytes)
+def serve(settings: str) -> None:
+    """Answer until the socket ends.
+
+    Args:
+        settings: JSON: `memory_bytes`, `cpu_seconds` for one check and `filter` (BPF, base64).
+    """
+    form = json.loads(settings)
+    compiler = load_compiler()
+    _rehearse(compiler)
     # A tree has no cycles worth collecting while it is checked; collecting them costs more than the checks do.
     gc.disable()
-    _send({"python": "{}.{}.{}".format(*sys.version_info[:3])})
+    gc.freeze()
+    try:
+        missing = confine(form["memory_bytes"], base64.b64decode(form["filter"]))
+    except OSError as error:
+        _send({"failed": str(error)})
+        os._exit(1)
+    _send({"python": "{}.{}.{}".format(*sys.version_info[:3]), "missing": missing})
+    _loop(compiler, int(form["cpu_seconds"]))
+    os._exit(0)
+
+
+def _rehearse(compiler: Compiler) -> None:
+    """Go once through what imports on first use: afterwards nothing can be opened."""
+    compiler.compile(_REHEARSAL, ast.parse(_REHEARSAL), Findings(_REHEARSAL))
+
+
+def _loop(compiler: Compiler, cpu_seconds: int) -> None:
     known: dict[str, Rules] = {}
-    while (request := _receive()) is not None:
-        _allow_cpu(cpu_seconds)
-        _send(_answer(request, known))
+    granted = 0
+    while (frame := _receive()) is not None:
+        head, source = frame
+        used = int(time.process_time()) + 1
+        if used != granted:
+            granted = used
+            _allow_cpu(used + cpu_seconds)
+        if "rules" in head:
+            known[head["digest"]] = Rules(head["rules"])
+        answer = analyse(source, known[head["digest"]], compiler, compiled=head["compiled"])
+        answer["token"] = head["token"]
+        _send(answer, answer.pop("program", b""))
         gc.collect(0)
-
-
-def _answer(request: dict[str, Any], known: dict[str, Rules]) -> dict[str, Any]:
-    if "rules" in request:
-        known[request["digest"]] = Rules(request["rules"])
-    return analyse(request["code"], known[request["digest"]])
-
-
-def _limit(memory_bytes: int) -> None:
-    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (_OPEN_FILES, _OPEN_FILES))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    # The daemon ends this process by closing stdin or by SIGKILL; a terminal's Ctrl-C is not for it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _allow_cpu(seconds: int) -> None:
     """Grant one check its CPU time: this ends the process also when the daemon is gone and nobody else would."""
-    used = int(time.process_time()) + 1
-    resource.setrlimit(resource.RLIMIT_CPU, (used + seconds, resource.getrlimit(resource.RLIMIT_CPU)[1]))
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, resource.getrlimit(resource.RLIMIT_CPU)[1]))
 
 
-def _receive() -> dict[str, Any] | None:
-    header = _read(_LENGTH.size)
-    if header is None:
-        return None
-    (size,) = _LENGTH.unpack(header)
-    body = _read(size) if size <= MAX_REQUEST_BYTES else None
-    return None if body is None else json.loads(body)
-
-
-def _read(size: int) -> bytes | None:
-    chunks = []
-    while size:
-        chunk = os.read(0, size)
-        if not chunk:
+def _receive() -> tuple[dict[str, Any], str] | None:
+    data = os.read(_SOCKET, _READ_BYTES)
+    wanted = _SIZES.size
+    while True:
+        if len(data) >= _SIZES.size:
+            head_size, tail_size = _SIZES.unpack_from(data)
+            wanted = _SIZES.size + head_size + tail_size
+            if len(data) == wanted:
+                break
+        if wanted > MAX_QUESTION_BYTES:
             return None
-        chunks.append(chunk)
-        size -= len(chunk)
-    return b"".join(chunks)
+        more = os.read(_SOCKET, max(wanted - len(data), _SIZES.size))
+        if not more:
+            return None
+        data += more
+    end = _SIZES.size + head_size
+    return json.loads(data[_SIZES.size : end]), str(data[end:], "utf-8")
 
 
-def _send(message: dict[str, Any]) -> None:
-    body = json.dumps(message, separators=(",", ":")).encode()
-    data = memoryview(_LENGTH.pack(len(body)) + body)
+def _send(message: dict[str, Any], tail: bytes = b"") -> None:
+    head = _encode(message).encode()
+    data = memoryview(b"".join((_SIZES.pack(len(head), len(tail)), head, tail)))
     while data:
-        data = data[os.write(1, data) :]
+        data = data[os.write(_SOCKET, data) :]
