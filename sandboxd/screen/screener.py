@@ -117,8 +117,8 @@ class Screener:
         return tuple(sorted(process.pid for process in self._running))
 
     async def _screen(self, code: str, policy: Policy) -> tuple[tuple[Finding, ...], bool, tuple[str, ...]]:
-        found = Findings(code)
         rules = policy.screen
+        found = Findings(code, rules.actions)
         if policy.screened:
             check_text(code, rules.budgets, rules.text, found)
         else:

@@ -28,7 +28,7 @@ _WORD = re.compile(r"[^\W\d]\w*")
 
 def analyse(source: str, rules: Rules) -> dict[str, Any]:
     """Return findings, imports, and whether this process should be replaced (it ran out of memory)."""
-    found = Findings(source)
+    found = Findings(source, rules.actions)
     imports: list[str] = []
     with warnings.catch_warnings():
         # A SyntaxWarning is not the policy's business, and must not become an error either.
