@@ -21,6 +21,7 @@ COMMANDS = {
     "serve": "run the daemon",
     "run": "run a program in a sandbox",
     "check": "ask the policy about a program without running it",
+    "explain": "tell what a rule of the screen refuses, and what to write instead",
     "agent": "let a model answer a question with sandboxed code",
     "env": "create, list and remove environments",
     "doctor": "tell what this host can enforce, and how to get the rest",

@@ -24,6 +24,7 @@ NodeGroup: TypeAlias = Literal[
     "@async",
     "@except-star",
     "@type-parameters",
+    "@template-strings",
 ]
 
 _NAME = r"[A-Za-z_][A-Za-z0-9_]*"

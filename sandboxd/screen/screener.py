@@ -132,8 +132,8 @@ class Screener:
     async def _screen(
         self, code: str, policy: Policy, pool: Pool, *, thorough: bool
     ) -> tuple[tuple[Finding, ...], bool, Answer]:
-        found = Findings(code)
         rules = policy.screen
+        found = Findings(code, rules.actions)
         if policy.screened:
             check_text(code, rules.budgets, rules.text, found)
         else:

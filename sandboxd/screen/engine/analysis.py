@@ -41,7 +41,7 @@ def analyse(
         compiler: of layer 2; needed where the rules restrict, and then a text that passes gets its `program`.
         compiled: find also what only the compiler finds. Whoever runs the text next compiles it anyway.
     """
-    found = Findings(source)
+    found = Findings(source, rules.actions)
     answer: dict[str, Any] = {"imports": [], "recycle": False, "stats": {"nodes": 0, "depth": 0}}
     with warnings.catch_warnings():
         # A SyntaxWarning is not the policy's business, and must not become an error either.

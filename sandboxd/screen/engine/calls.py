@@ -7,15 +7,16 @@ import builtins
 
 from . import modules
 from .findings import Findings, clip
+from .indirect import BY_NAME, BY_STRING, COPIERS, callee, check_call, report_dynamic
 from .inventory import Inventory, Use
-from .names import report_attribute
 from .rules import Rules
 from .scopes import Scope
 
-_BY_NAME = frozenset({"getattr", "setattr", "delattr", "hasattr"})
-_BY_STRING = frozenset({"operator.attrgetter", "operator.methodcaller"})
-_STRING_NAMES = frozenset({"attrgetter", "methodcaller"})
+_STRING_NAMES = frozenset({"attrgetter", "methodcaller", "update_wrapper", "wraps"})
 _METACLASSES = frozenset({"type", "abc.ABCMeta", "enum.EnumMeta", "enum.EnumType"})
+# What makes or changes a class when it is taken from a metaclass: `type.__new__(type, "X", (), members)`.
+_CLASS_MAKERS = frozenset({"__new__", "__init__", "__call__", "__setattr__", "__delattr__"})
+_CLASS_ARGUMENTS = 3
 _BUILTINS = frozenset(dir(builtins))
 # The jail has neither; said early, with a hint. Not a boundary: a computed path passes.
 _ABSENT = ("/etc/", "/proc/", "/sys/", "/root/", "/home/", "/boot/", "/var/", "/run/", "/dev/")
@@ -59,18 +60,16 @@ def check(inventory: Inventory, rules: Rules, found: Findings) -> None:
     vetted: set[int] = set()
     for call, scope in inventory.calls:
         names = _names_of(call.func, scope, rules)
-        if names & _BY_NAME:
-            _check_by_name(call, vetted, rules, found)
-        elif names & _BY_STRING:
-            _check_by_string(call, vetted, rules, found)
-        elif "type" in names:
-            _check_type(call, found)
+        if check_call(call, names, scope, rules, found):
+            vetted.add(id(call.func))
+        if names & _METACLASSES or isinstance(call.func, ast.Call):
+            _check_type(call, names, scope, found)
         if names & _OPENERS:
             _check_path(call, found)
+        _check_keywords(call, found)
     for use in inventory.uses:
         _check_use(use, vetted, rules, found)
-    for node, scope in inventory.classes:
-        _check_metaclass(node, scope, rules, found)
+    _check_classes(inventory, rules, found)
 
 
 def _names_of(func: ast.expr, scope: Scope, rules: Rules) -> set[str]:
@@ -97,55 +96,61 @@ def _check_use(use: Use, vetted: set[int], rules: Rules, found: Findings) -> Non
     node = use.attributes[-1] if use.attributes else use.name
     if id(node) in vetted:
         return
-    if not use.attributes and name in _BY_NAME:
-        _report_dynamic(name, node, rules, found)
+    if len(use.attributes) and use.attributes[-1].attr in _CLASS_MAKERS:
+        owner = use.attributes[-1].value
+        if isinstance(owner, ast.expr) and _names_of(owner, use.scope, rules) & _METACLASSES:
+            _report_dynamic_class(f"{name}.{use.attributes[-1].attr}", node, found)
+    if not use.attributes and name in BY_NAME:
+        report_dynamic(name, node, rules, found)
     elif not use.attributes or use.attributes[-1].attr in _STRING_NAMES:
-        full = _names_of(node, use.scope, rules) & _BY_STRING
+        full = _names_of(node, use.scope, rules) & (BY_STRING | COPIERS)
         if full:
-            _report_dynamic(min(full), node, rules, found)
+            report_dynamic(min(full), node, rules, found)
 
 
-def _check_by_name(call: ast.Call, vetted: set[int], rules: Rules, found: Findings) -> None:
-    """`getattr(x, "name")` is `x.name` in other words; anything else hides which attribute it is."""
-    vetted.add(id(call.func))
-    name = call.args[1] if len(call.args) > 1 else None
-    if not isinstance(name, ast.Constant) or not isinstance(name.value, str):
-        _report_dynamic(_callee(call), call, rules, found)
+def _check_type(call: ast.Call, names: set[str], scope: Scope, found: Findings) -> None:
+    """`type(a, b, c)` makes a class from values, as does `type(C)(a, b, c)`."""
+    makes = len(call.args) > 1 or call.keywords or any(isinstance(one, ast.Starred) for one in call.args)
+    if names & _METACLASSES:
+        if makes:
+            _report_dynamic_class(callee(call), call, found)
         return
-    rule = rules.attribute_verdict(name.value)
-    writes = _callee(call) in {"setattr", "delattr"} and name.value.endswith("__")
-    if rule or writes:
-        report_attribute(rule or "attribute-not-allowed", name.value, name, found)
+    inner = call.func
+    if (
+        isinstance(inner, ast.Call)
+        and isinstance(inner.func, ast.Name)
+        and inner.func.id == "type"
+        and scope.resolve("type") is None
+        and len(call.args) == _CLASS_ARGUMENTS
+        and isinstance(call.args[1], ast.Tuple)
+    ):
+        _report_dynamic_class("type", call, found)
 
 
-def _check_by_string(call: ast.Call, vetted: set[int], rules: Rules, found: Findings) -> None:
-    vetted.add(id(call.func))
-    names = call.args[:1] if _callee(call) == "methodcaller" else call.args
-    for name in names:
-        if not isinstance(name, ast.Constant) or not isinstance(name.value, str):
-            _report_dynamic(_callee(call), call, rules, found)
-            continue
-        for link in name.value.split("."):
-            rule = rules.attribute_verdict(link)
-            if rule:
-                report_attribute(rule, link, name, found)
+def _report_dynamic_class(symbol: str, node: ast.AST, found: Findings) -> None:
+    message = f"{clip(symbol)} makes or changes a class by a call"
+    found.add("dynamic-class", message, node=node, hint="Write a class statement.", symbol=symbol)
 
 
-def _callee(call: ast.Call) -> str:
-    func = call.func
-    return func.id if isinstance(func, ast.Name) else getattr(func, "attr", "")
-
-
-def _report_dynamic(name: str, node: ast.AST, rules: Rules, found: Findings) -> None:
-    message = f"{clip(name)} with a computed attribute name"
-    hint = "Use a constant name, a dict, or a function for each case."
-    found.add("dynamic-attribute", message, node=node, hint=hint, symbol=name, action=rules.dynamic)
-
-
-def _check_type(call: ast.Call, found: Findings) -> None:
-    if len(call.args) > 1 or call.keywords or any(isinstance(one, ast.Starred) for one in call.args):
-        hint = "Write a class statement."
-        found.add("dynamic-class", "type() with more than one argument", node=call, hint=hint, symbol="type")
+def _check_classes(inventory: Inventory, rules: Rules, found: Findings) -> None:
+    metaclasses: set[str] = set()
+    bodies: set[int] = set()
+    # In the order of the text a base stands before what derives from it; the pass collected them in another order.
+    for node, scope, inner in sorted(inventory.classes, key=lambda one: one[0].lineno):
+        _check_metaclass(node, scope, rules, found)
+        for base in node.bases:
+            known = isinstance(base, ast.Name) and base.id in metaclasses
+            if known or _names_of(base, scope, rules) & _METACLASSES:
+                metaclasses.add(node.name)
+                bodies.add(id(inner))
+    if not bodies:
+        return
+    for binder in inventory.binders:
+        if binder.name == "__new__" and id(binder.scope) in bodies:
+            # It decides what members a class has, by strings: what a dataclass then runs as code, for one.
+            message = "a metaclass cannot define __new__"
+            hint = "Use __init_subclass__ or a class decorator."
+            found.add("metaclass-not-allowed", message, node=binder.node, hint=hint, symbol="__new__")
 
 
 def _check_metaclass(node: ast.ClassDef, scope: Scope, rules: Rules, found: Findings) -> None:
@@ -164,6 +169,15 @@ def _is_metaclass(value: ast.expr, scope: Scope, rules: Rules) -> bool:
     if names & _METACLASSES:
         return True
     return isinstance(value, ast.Name) and value.id not in _BUILTINS
+
+
+def _check_keywords(call: ast.Call, found: Findings) -> None:
+    for keyword in call.keywords:
+        value = keyword.value
+        if keyword.arg == "allow_pickle" and not (isinstance(value, ast.Constant) and not value.value):
+            message = "allow_pickle lets a file run code"
+            hint = "Leave it out; save plain arrays, CSV or JSON."
+            found.add("unsafe-argument", message, node=value, hint=hint, symbol="allow_pickle")
 
 
 def _check_path(call: ast.Call, found: Findings) -> None:

@@ -16,6 +16,38 @@ class Rule(NamedTuple):
     rule_id: str
     summary: str
 
+    @property
+    def actions(self) -> frozenset[str]:
+        """What a policy may make of it; "deny" always stands."""
+        if self.name in ALWAYS_DENIED:
+            return frozenset({"deny"})
+        if self.name in NEVER_RUN_HERE:
+            return frozenset({"deny", "route"})
+        return frozenset({"deny", "route", "warn", "audit", "allow"})
+
+
+# Nothing to run, no one reading of the text, or a guard switched off by the snippet itself: no policy softens these.
+ALWAYS_DENIED = frozenset(
+    {
+        "syntax-error",
+        "nul-character",
+        "not-unicode",
+        "source-too-complex",
+        "reserved-name",
+        "screen-failed",
+    }
+)
+# The analysis ends at these, or no restricted program comes of it: another policy may take the snippet, this one cannot.
+NEVER_RUN_HERE = frozenset(
+    {
+        "source-too-large",
+        "too-many-nodes",
+        "too-deeply-nested",
+        "restrict-refused",
+        "restrict-unavailable",
+        "native-module",
+    }
+)
 
 _ALL = (
     Rule("syntax-error", "SBX001", "The text is no Python program. The program's own error, not a denial."),
@@ -31,6 +63,10 @@ _ALL = (
     Rule("control-character", "SBX012", "Control characters and line separators that editors hide."),
     Rule("identifier-changes", "SBX013", "Python reads this name as another one (NFKC)."),
     Rule("syntax-not-allowed", "SBX101", "A kind of syntax that the policy does not list."),
+    Rule("restrict-refused", "SBX110", "A construct that the restricting compiler refuses."),
+    Rule(
+        "restrict-unavailable", "SBX111", "The environment's Python is too old for the restricting compiler."
+    ),
     Rule("reserved-name", "SBX201", "A name that belongs to Python or to the sandbox."),
     Rule("attribute-not-allowed", "SBX202", "A dunder attribute or method that the policy does not list."),
     Rule("attribute-denied", "SBX203", "An attribute that leads out of the program."),
@@ -46,11 +82,17 @@ _ALL = (
     Rule("module-renamed", "SBX307", "A module of which only members are allowed, under another name."),
     Rule("module-changed", "SBX308", "Assigning to a module's member changes it for everything else."),
     Rule("private-member", "SBX309", "A module's private member."),
+    Rule(
+        "native-module",
+        "SBX310",
+        "A module that the restricting layer cannot guard: native, or without a facade.",
+    ),
     Rule("builtin-not-allowed", "SBX401", "A builtin that the policy denies."),
     Rule("dynamic-attribute", "SBX402", "An attribute whose name is computed."),
     Rule("dynamic-class", "SBX403", "A class made by calling type()."),
     Rule("metaclass-not-allowed", "SBX404", "A metaclass that is no class."),
     Rule("path-outside-sandbox", "SBX405", "A path that no sandbox has."),
+    Rule("unsafe-argument", "SBX406", "An argument that lets data run as code."),
     Rule("integer-too-large", "SBX501", "An integer literal over the budget."),
     Rule("power-too-large", "SBX502", "A constant power over the budget."),
     Rule("shift-too-large", "SBX503", "A constant shift over the budget."),
@@ -66,3 +108,4 @@ _ALL = (
 )
 
 RULES = {rule.name: rule for rule in _ALL}
+BY_ID = {rule.rule_id: rule for rule in _ALL}

@@ -6,15 +6,23 @@ A lint on what stands in the text. Values that are computed at run time are the 
 from __future__ import annotations
 
 import ast
+import re
 from typing import Any
 
 from .findings import Findings
 from .inventory import Inventory
 from .rules import Rules
+from .scopes import Scope
 
 _FOLD_DEPTH = 8
 _FOLD_BITS = 4096  # larger values are not computed here
 _HINT = "Compute it in smaller steps, or do without it."
+# `f"{x:>10000000000}"`, `"%010000000000d" % x`: the width is a repetition in other words.
+_WIDTH = re.compile(r"\d{7,20}")
+_PERCENT = re.compile(r"%(?:\([^)]{0,100}\))?[-#0 +.\d]{0,10}?(\d{7,20})")
+_PADS = frozenset({"ljust", "rjust", "center", "zfill"})
+_BUFFERS = frozenset({"bytes", "bytearray"})
+_EXHAUST = frozenset({"list", "tuple", "set", "frozenset", "sorted", "sum", "max", "min", "deque", "Counter"})
 
 
 def check(inventory: Inventory, rules: Rules, found: Findings) -> None:
@@ -24,9 +32,18 @@ def check(inventory: Inventory, rules: Rules, found: Findings) -> None:
     for operation in inventory.operations:
         check_operation = _OPERATIONS.get(type(operation.op))
         if check_operation is not None:
-            check_operation(operation, rules.budgets, found)
+            left, right = _operands(operation)
+            check_operation(left, right, rules.budgets, operation, found)
     for iterable in inventory.iterated:
         _check_range(iterable, rules, found)
+    for call, scope in inventory.calls:
+        _check_call(call, scope, rules, found)
+    for spec in inventory.specs:
+        _check_spec(spec, rules.budgets, found)
+
+
+def _operands(node: ast.BinOp | ast.AugAssign) -> tuple[ast.expr | None, ast.expr]:
+    return (node.left, node.right) if isinstance(node, ast.BinOp) else (None, node.value)
 
 
 def _check_literal(node: ast.Constant, rules: Rules, found: Findings) -> None:
@@ -43,8 +60,10 @@ def _check_literal(node: ast.Constant, rules: Rules, found: Findings) -> None:
             found.add("string-too-large", message, node=node, hint="Put data into a file in /work.")
 
 
-def _check_power(node: ast.BinOp, budgets: dict[str, int], found: Findings) -> None:
-    base, exponent = fold(node.left), fold(node.right)
+def _check_power(
+    left: ast.expr | None, right: ast.expr, budgets: dict[str, int], node: ast.AST, found: Findings
+) -> None:
+    base, exponent = _fold(left), fold(right)
     if base is None or exponent is None or exponent <= 0 or abs(base) < 2:  # noqa: PLR2004
         return
     bits = abs(base).bit_length() * exponent
@@ -52,18 +71,59 @@ def _check_power(node: ast.BinOp, budgets: dict[str, int], found: Findings) -> N
         _report("power-too-large", f"a power of {_shown(bits)} bits", budgets["pow_bits"], node, found)
 
 
-def _check_shift(node: ast.BinOp, budgets: dict[str, int], found: Findings) -> None:
-    value, distance = fold(node.left), fold(node.right)
+def _check_shift(
+    left: ast.expr | None, right: ast.expr, budgets: dict[str, int], node: ast.AST, found: Findings
+) -> None:
+    value, distance = _fold(left), fold(right)
     if distance is not None and value != 0 and distance > budgets["shift_bits"]:
         _report("shift-too-large", f"a shift by {_shown(distance)} bits", budgets["shift_bits"], node, found)
 
 
-def _check_repeat(node: ast.BinOp, budgets: dict[str, int], found: Findings) -> None:
-    for sequence, times in ((node.left, node.right), (node.right, node.left)):
-        length, count = _length(sequence), fold(times)
-        if length and count is not None and length * count > budgets["repeat"]:
-            what = f"a repetition to {_shown(length * count)} items"
-            _report("repeat-too-large", what, budgets["repeat"], node, found)
+def _check_repeat(
+    left: ast.expr | None, right: ast.expr, budgets: dict[str, int], node: ast.AST, found: Findings
+) -> None:
+    for sequence, times in ((left, right), (right, left)):
+        length, count = _length(sequence), _fold(times)
+        if length and count is not None:
+            _check_items(length * count, budgets, node, found)
+
+
+def _check_percent(
+    left: ast.expr | None, _: ast.expr, budgets: dict[str, int], node: ast.AST, found: Findings
+) -> None:
+    if isinstance(left, ast.Constant) and isinstance(left.value, str):
+        for width in _PERCENT.findall(left.value):
+            _check_items(int(width), budgets, node, found)
+
+
+def _check_spec(spec: ast.expr, budgets: dict[str, int], found: Findings) -> None:
+    for part in getattr(spec, "values", ()):
+        if isinstance(part, ast.Constant) and isinstance(part.value, str):
+            for width in _WIDTH.findall(part.value):
+                _check_items(int(width), budgets, part, found)
+
+
+def _check_call(call: ast.Call, scope: Scope, rules: Rules, found: Findings) -> None:
+    """The same operations by their functions' names."""
+    func = call.func
+    if isinstance(func, ast.Attribute):
+        if func.attr in _PADS and call.args:
+            _check_items(fold(call.args[0]) or 0, rules.budgets, call, found)
+        name = func.attr if isinstance(func.value, ast.Name) and func.value.id == "operator" else ""
+    else:
+        name = func.id if isinstance(func, ast.Name) and scope.resolve(func.id) is None else ""
+    if name in _BUFFERS and call.args:
+        _check_items(fold(call.args[0]) or 0, rules.budgets, call, found)
+    elif name in _EXHAUST and call.args:
+        _check_range(call.args[0], rules, found)
+    elif name in _BY_NAME and len(call.args) == 2:  # noqa: PLR2004  # pow with a modulus stays small
+        _BY_NAME[name](call.args[0], call.args[1], rules.budgets, call, found)
+
+
+def _check_items(count: int, budgets: dict[str, int], node: ast.AST, found: Findings) -> None:
+    if count > budgets["repeat"]:
+        what = f"a repetition to {_shown(count)} items"
+        _report("repeat-too-large", what, budgets["repeat"], node, found)
 
 
 def _check_range(node: ast.expr, rules: Rules, found: Findings) -> None:
@@ -92,13 +152,20 @@ def _shown(size: int) -> str:
     return str(size) if size.bit_length() <= 64 else f"about 2**{size.bit_length()}"  # noqa: PLR2004
 
 
-def _length(node: ast.expr) -> int:
-    """Return how many items a display or literal has; 0 if it is no sequence."""
+def _length(node: ast.expr | None, depth: int = 0) -> int:
+    """Return how many items a display, a literal or a constant repetition of one has; 0 if it is no sequence."""
     if isinstance(node, (ast.List, ast.Tuple)):
         return max(1, len(node.elts))
     if isinstance(node, ast.Constant) and isinstance(node.value, (str, bytes)):
         return len(node.value)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult) and depth < _FOLD_DEPTH:
+        left = _length(node.left, depth + 1) * (fold(node.right) or 0)
+        return left or _length(node.right, depth + 1) * (fold(node.left) or 0)
     return 0
+
+
+def _fold(node: ast.expr | None) -> int | None:
+    return None if node is None else fold(node)
 
 
 def fold(node: ast.expr, depth: int = 0) -> int | None:
@@ -134,4 +201,13 @@ _OPERATIONS: dict[type[ast.operator], Any] = {
     ast.Pow: _check_power,
     ast.LShift: _check_shift,
     ast.Mult: _check_repeat,
+    ast.Mod: _check_percent,
+}
+_BY_NAME: dict[str, Any] = {
+    "pow": _check_power,
+    "ipow": _check_power,
+    "lshift": _check_shift,
+    "ilshift": _check_shift,
+    "mul": _check_repeat,
+    "imul": _check_repeat,
 }

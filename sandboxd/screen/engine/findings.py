@@ -9,6 +9,7 @@ from .catalogue import RULES
 
 if TYPE_CHECKING:
     import ast
+    from collections.abc import Mapping
 
     Span = tuple[int, int, int, int]  # line, column, end line, end column; 1-based code points
 
@@ -30,8 +31,15 @@ def clip(text: str, limit: int = _MAX_SYMBOL) -> str:
 class Findings:
     """Findings on one source text, bounded and without repeats."""
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, actions: Mapping[str, str] | None = None) -> None:
+        """Collect for one source.
+
+        Args:
+            source: the text.
+            actions: what the policy makes of a rule, by the rule's name; of the others each caller says it.
+        """
         self._source = source
+        self._actions = actions or {}
         self._lines: list[str] | None = None
         self._found: dict[tuple[Any, ...], dict[str, Any]] = {}
         self._counts = dict.fromkeys(_ORDER, 0)
@@ -51,7 +59,10 @@ class Findings:
         symbol: str = "",
         action: str = "deny",
     ) -> None:
-        """Note one finding; `action` is the policy's word on the rule: deny, route, warn, audit or allow."""
+        """Note one finding; `action` holds where the policy's table says nothing: deny, route, warn, audit or allow."""
+        action = self._actions.get(rule, action)
+        if action not in RULES[rule].actions:
+            action = "deny"
         if action == "allow":
             return
         line, column, end_line, end_column = self.span(node) if node is not None else span

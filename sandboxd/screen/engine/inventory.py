@@ -31,11 +31,11 @@ class Use(NamedTuple):
 
 
 class Binder(NamedTuple):
-    """A place that binds a name; `method` says that it stands in a class body."""
+    """A place that binds a name, and the scope it stands in; None where the name belongs to another scope or to none."""
 
     name: str
     node: ast.AST
-    method: bool
+    scope: Scope | None
 
 
 class Inventory:
@@ -52,11 +52,13 @@ class Inventory:
         ] = []  # with the attribute that is taken of it, if any
         self.templates: list[tuple[ast.Attribute, Scope]] = []  # x.format, x.format_map
         self.calls: list[tuple[ast.Call, Scope]] = []
-        self.classes: list[tuple[ast.ClassDef, Scope]] = []
+        self.classes: list[tuple[ast.ClassDef, Scope, Scope]] = []  # the scope around it, its own scope
         self.imports: list[tuple[Any, Scope]] = []
         self.constants: list[ast.Constant] = []
-        self.operations: list[ast.BinOp] = []
+        self.operations: list[ast.BinOp | ast.AugAssign] = []
         self.iterated: list[ast.expr] = []
+        self.specs: list[ast.expr] = []  # what follows the colon in f-strings
+        self.assigned: dict[int, ast.expr] = {}  # by id of a single target: what is assigned to it
         self.patterns: list[Any] = []
         self._max_nodes = max_nodes
         self._max_depth = max_depth
@@ -116,7 +118,7 @@ class Inventory:
         self._stack.extend([(node, scope, depth) for node in nodes if node is not None])
 
     def _bind(self, name: str, node: ast.AST, scope: Scope) -> Binding:
-        self.binders.append(Binder(name, node, scope.kind == "class"))
+        self.binders.append(Binder(name, node, scope))
         return scope.bind(name)
 
     # ---- names and attributes
@@ -158,6 +160,9 @@ class Inventory:
         if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             self._constant_targets.update(id(target) for target in targets)
+        elif isinstance(node.value, (ast.Tuple, ast.List)):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            self.assigned.update((id(target), node.value) for target in targets)
         self._push_children(node, scope, depth)
 
     def _import(self, node: ast.Import, scope: Scope, _: int) -> None:
@@ -178,7 +183,7 @@ class Inventory:
         if not scope.foreign:
             self._declaring.append(scope)
         for name in node.names:
-            self.binders.append(Binder(name, node, method=False))
+            self.binders.append(Binder(name, node, None))
             scope.foreign[name] = "global" if isinstance(node, ast.Global) else "nonlocal"
 
     def _handler(self, node: ast.ExceptHandler, scope: Scope, depth: int) -> None:
@@ -221,9 +226,9 @@ class Inventory:
         self._push([*args.defaults, *args.kw_defaults], scope, depth)
 
     def _class(self, node: ast.ClassDef, scope: Scope, depth: int) -> None:
-        self.classes.append((node, scope))
         self._bind(node.name, node, scope).other = True
         inner = Scope("class", scope)
+        self.classes.append((node, scope, inner))
         self._push([*node.decorator_list, *node.bases, *node.keywords], scope, depth)
         self._push(list(getattr(node, "type_params", ())), inner, depth)
         self._push(list(node.body), inner, depth)
@@ -250,8 +255,13 @@ class Inventory:
     def _constant(self, node: ast.Constant, _scope: Scope, _depth: int) -> None:
         self.constants.append(node)
 
-    def _operation(self, node: ast.BinOp, scope: Scope, depth: int) -> None:
+    def _operation(self, node: ast.BinOp | ast.AugAssign, scope: Scope, depth: int) -> None:
         self.operations.append(node)
+        self._push_children(node, scope, depth)
+
+    def _formatted(self, node: ast.FormattedValue, scope: Scope, depth: int) -> None:
+        if node.format_spec is not None:
+            self.specs.append(node.format_spec)
         self._push_children(node, scope, depth)
 
     def _for(self, node: Any, scope: Scope, depth: int) -> None:
@@ -260,7 +270,7 @@ class Inventory:
 
     def _keyword(self, node: ast.keyword, scope: Scope, depth: int) -> None:
         if node.arg is not None:
-            self.binders.append(Binder(node.arg, node, method=False))
+            self.binders.append(Binder(node.arg, node, None))
         self._stack.append((node.value, scope, depth))
 
     def _match_class(self, node: Any, scope: Scope, depth: int) -> None:
@@ -298,6 +308,8 @@ _METHODS = {
     "Call": "_call",
     "Constant": "_constant",
     "BinOp": "_operation",
+    "AugAssign": "_operation",
+    "FormattedValue": "_formatted",
     "For": "_for",
     "AsyncFor": "_for",
     "keyword": "_keyword",

@@ -218,6 +218,13 @@ def _check_writes(inventory: Inventory, rules: Rules, found: Findings) -> None:
 
 
 def _refuse_import(path: str, node: ast.AST, rules: Rules, found: Findings) -> None:
+    other = rules.elsewhere_of(path) if rules.restricted else ""
+    if other:
+        # Not "not allowed": there is a policy for it, and a policy that restricts may route there.
+        message = f"the restricting layer of policy {rules.policy} cannot guard module {clip(path)!r}"
+        hint = f"It runs in a jail alone: use policy {other}."
+        found.add("native-module", message, node=node, hint=hint, symbol=path)
+        return
     message = f"module {clip(path)!r} is not allowed by policy {rules.policy}"
     found.add("import-not-allowed", message, node=node, hint=_hint(path, rules), symbol=path)
 

@@ -37,6 +37,8 @@ _HINTS = {
     "__traceback__": "Use traceback.format_exc().",
     "__code__": "Code objects are not available here.",
 }
+_FORMATS = frozenset({"format", "format_map"})
+_MATCH_ARGS = "__match_args__"
 _DEFAULT_HINT = "Do it without special attributes."
 
 
@@ -46,12 +48,23 @@ def check(inventory: Inventory, rules: Rules, found: Findings) -> None:
     for binder in inventory.binders:
         if "__" in binder.name or binder.name in RESERVED or binder.name in rules.builtins_deny:
             _check_binder(binder, rules, found)
+            if binder.name == _MATCH_ARGS:
+                _check_match_args(binder.node, inventory, rules, found)
     for node, taken in inventory.attributes:
         rule = rules.attribute_verdict(node.attr)
         if rule and not (node.attr == "__class__" and taken in {"__name__", "__qualname__"}):
             report_attribute(rule, node.attr, node, found)
+        elif node.attr == _MATCH_ARGS and not isinstance(node.ctx, ast.Load):
+            _report_match_args(node, rules, found)
     for pattern in inventory.patterns:
         _check_pattern(pattern, rules, found)
+
+
+def report_format(node: ast.AST, name: str, rules: Rules, found: Findings) -> None:
+    """Report str.format taken in a way that hides its template."""
+    message = f"str.{name} on a template that is not a constant"
+    hint = 'Use an f-string, or write the template out: "{} {}".format(a, b).'
+    found.add("dynamic-format", message, node=node, hint=hint, symbol=name, action=rules.format)
 
 
 def report_attribute(rule: str, name: str, node: ast.AST, found: Findings) -> None:
@@ -101,7 +114,8 @@ def _check_binder(binder: Binder, rules: Rules, found: Findings) -> None:
             )
             found.add("builtin-not-allowed", message, node=node, hint="Choose another name.", symbol=name)
     elif name.endswith("__") and rules.attribute_verdict(name):
-        what = "method" if binder.method and not isinstance(node, ast.Name) else "name"
+        method = binder.scope is not None and binder.scope.kind == "class" and not isinstance(node, ast.Name)
+        what = "method" if method else "name"
         message = f"{what} {clip(name)!r} is not allowed"
         found.add("reserved-name", message, node=node, hint=_HINTS.get(name, _DEFAULT_HINT), symbol=name)
 
@@ -111,12 +125,36 @@ def _report_reserved(name: str, node: ast.AST, found: Findings) -> None:
     found.add("reserved-name", message, node=node, hint="Choose another name.", symbol=name)
 
 
+def _check_match_args(node: ast.AST, inventory: Inventory, rules: Rules, found: Findings) -> None:
+    """Check the attributes that `case C(x)` reads by position: a class with a registered subclass reads any object's."""
+    value = inventory.assigned.get(id(node))
+    elements = value.elts if isinstance(value, (ast.Tuple, ast.List)) else None
+    if elements is None:
+        _report_match_args(node, rules, found)
+        return
+    for element in elements:
+        if not (isinstance(element, ast.Constant) and isinstance(element.value, str)):
+            _report_match_args(element, rules, found)
+        elif element.value in _FORMATS:
+            report_format(element, element.value, rules, found)
+        elif rule := rules.attribute_verdict(element.value):
+            report_attribute(rule, element.value, element, found)
+
+
+def _report_match_args(node: ast.AST, rules: Rules, found: Findings) -> None:
+    message = "__match_args__ with computed attribute names"
+    hint = "Write a tuple of constant names in the class body, or use keyword patterns."
+    found.add("dynamic-attribute", message, node=node, hint=hint, symbol=_MATCH_ARGS, action=rules.dynamic)
+
+
 def _check_pattern(pattern: ast.AST, rules: Rules, found: Findings) -> None:
     """`case C(name=x)` reads an attribute like any other, and `case AttributeError(obj=x)` the object behind it."""
     for name in getattr(pattern, "kwd_attrs", ()):
         rule = rules.attribute_verdict(name)
         if rule:
             report_attribute(rule, name, pattern, found)
+        elif name in _FORMATS:
+            report_format(pattern, name, rules, found)
         elif name == "obj":
             message = "a pattern on 'obj' is not allowed"
             found.add(

@@ -31,12 +31,15 @@ _GROUPS = {
     # `except*` confused types in CPython 3.11-3.13: a policy has to ask for it.
     "@except-star": "TryStar",
     "@type-parameters": "TypeAlias TypeVar ParamSpec TypeVarTuple",
+    "@template-strings": "TemplateStr Interpolation",
 }
 _GROUP_OF = {name: group for group, names in _GROUPS.items() for name in names.split()}
 _HINTS = {
     "TryStar": "Use a plain except.",
     "TypeAlias": "Write a plain assignment.",
     "AnnAssign": "Leave the annotation out.",
+    "TemplateStr": "Use an f-string.",
+    "Interpolation": "Use an f-string.",
 }
 
 

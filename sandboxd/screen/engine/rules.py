@@ -26,6 +26,14 @@ class Rules:
         self._deny_prefixes = tuple(name[:-1] for name in form["attributes_deny"] if name.endswith("*"))
         self.modules = Modules(form["imports_allow"], form["imports_deny"])
 
+    def elsewhere_of(self, path: str) -> str:
+        """Return the policy that takes a module which this one refuses, or ""."""
+        while path:
+            if path in self.elsewhere:
+                return str(self.elsewhere[path])
+            path = path.rpartition(".")[0]
+        return ""
+
     def attribute_verdict(self, name: str) -> str:
         """Return the rule that an attribute name breaks, or "".
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import _string  # type: ignore[import-not-found]
 import ast
 import re
+from collections.abc import Iterator
+from typing import Any
 
 from .findings import Findings, clip
 from .inventory import Inventory
+from .names import report_format
 from .rules import Rules
 from .scopes import Scope
 
-# A replacement field with at least one attribute or index: the name, then `.attribute` and `[index]` links.
+_MAX_NESTING = 2  # str.format itself allows no more
+# A replacement field with at least one attribute or index: the name, then `.attribute` and `[index]` links. For texts that
+# str.format would give up on: pieces of a template.
 _FIELD = re.compile(r"\{[^{}\[\].!:]{0,200}((?:\.[^{}.\[\]!:]{1,200}|\[[^\]{}]{0,200}\]){1,50})")
 _LINK = re.compile(r"\.([^{}.\[\]!:]+)")
 
@@ -21,23 +27,41 @@ def check(inventory: Inventory, rules: Rules, found: Findings) -> None:
         if isinstance(constant.value, str) and "{" in constant.value and "." in constant.value:
             _check_fields(constant, constant.value, rules, found)
     for node, scope in inventory.templates:
-        if not _is_constant(node.value, scope):
-            message = f"str.{node.attr} on a template that is not a constant"
-            hint = 'Use an f-string, or write the template out: "{} {}".format(a, b).'
-            found.add("dynamic-format", message, node=node, hint=hint, symbol=node.attr, action=rules.format)
+        if not is_constant_template(node.value, scope):
+            report_format(node, node.attr, rules, found)
 
 
 def _check_fields(node: ast.Constant, text: str, rules: Rules, found: Findings) -> None:
-    for field in _FIELD.finditer(text):
-        for link in _LINK.findall(field[1]):
-            name = link.strip()
-            if rules.attribute_verdict(name):
-                message = f"this format string reaches attribute {clip(name)!r}"
-                hint = "Pass the value itself to the format string."
-                found.add("format-traversal", message, node=node, hint=hint, symbol=name)
+    for name in _links(text):
+        if rules.attribute_verdict(name):
+            message = f"this format string reaches attribute {clip(name)!r}"
+            hint = "Pass the value itself to the format string."
+            found.add("format-traversal", message, node=node, hint=hint, symbol=name)
 
 
-def _is_constant(template: ast.expr, scope: Scope) -> bool:
+def _links(text: str) -> Iterator[str]:
+    try:
+        yield from _links_as_python_reads(text, 0)
+    except ValueError:
+        for field in _FIELD.finditer(text):
+            yield from (link.strip() for link in _LINK.findall(field[1]))
+
+
+def _links_as_python_reads(text: str, nesting: int) -> Iterator[str]:
+    """Return attribute names by CPython's own parser: `{0[}].__class__}` is a field that a pattern of ours would miss.
+
+    Raises:
+        ValueError: str.format would fail here too, after what was read until now.
+    """
+    for _, field, spec, _ in _string.formatter_parser(text):
+        if field:
+            rest: Any = _string.formatter_field_name_split(field)[1]
+            yield from (str(link) for is_attribute, link in rest if is_attribute)
+        if spec and "{" in spec and nesting < _MAX_NESTING:
+            yield from _links_as_python_reads(spec, nesting + 1)
+
+
+def is_constant_template(template: ast.expr, scope: Scope) -> bool:
     """Say whether a template's text stands in the source, where `_check_fields` saw it."""
     if isinstance(template, ast.Constant):
         return True

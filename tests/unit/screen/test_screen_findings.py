@@ -6,7 +6,8 @@ import pytest
 
 from sandboxd.events import Decision, Finding, Verdict
 from sandboxd.screen import syntax_error_of
-from sandboxd.screen.engine.catalogue import RULES
+from sandboxd.screen.engine.catalogue import ALWAYS_DENIED, NEVER_RUN_HERE, RULES
+from sandboxd.screen.engine.findings import Findings
 from sandboxd.screen.verdicts import decide, finding_of, findings_of
 
 
@@ -48,6 +49,29 @@ def test_catalogue_ids_are_unique_and_in_their_range():
         assert re.fullmatch(r"SBX[0-59]\d\d", rule.rule_id)
         assert re.fullmatch(r"[a-z]+(-[a-z]+)*", rule.name)
         assert rule.summary.endswith(".")
+
+
+def test_the_policys_word_on_a_rule_holds_for_every_finding():
+    collected = Findings(
+        "", {"import-not-allowed": "route", "import-star": "allow", "dynamic-format": "audit"}
+    )
+    for rule in ("import-not-allowed", "import-star", "dynamic-format", "builtin-not-allowed"):
+        collected.add(rule, "m", action="warn" if rule == "dynamic-format" else "deny")
+    actions = {one["rule"]: (one["action"], one["severity"]) for one in collected.worst()[0]}
+    assert actions == {
+        "import-not-allowed": ("route", "error"),
+        "dynamic-format": ("audit", "note"),
+        "builtin-not-allowed": ("deny", "error"),
+    }
+
+
+@pytest.mark.parametrize("rule", sorted(ALWAYS_DENIED | NEVER_RUN_HERE))
+@pytest.mark.parametrize("action", ["warn", "audit", "allow", "route", "surprise"])
+def test_hard_rules_stay_hard(rule, action):
+    collected = Findings("", {rule: action})
+    collected.add(rule, "m", action=action)
+    softest = "route" if action == "route" and rule in NEVER_RUN_HERE else "deny"
+    assert [one["action"] for one in collected.worst()[0]] == [softest]
 
 
 def finding(rule="x", severity="error", **more):

@@ -1,5 +1,7 @@
 """SBX2xx: names and attributes, and every place that binds a name."""
 
+import sys
+
 import pytest
 
 
@@ -91,6 +93,21 @@ BINDERS = [
     "match x:\n    case [*{}]: pass",
     "match x:\n    case {{'a': 1, **{}}}: pass",
     "match x:\n    case 1 as {}: pass",
+    "async def f():\n    async for {} in x: pass",
+    "async def f():\n    async with x as {}: pass",
+    "lambda *{}: 1",
+    "lambda *, {}=1: 1",
+    "lambda {}, /: 1",
+    "{{1: 1 for {} in x}}",
+    "def f(x=({} := 1)): pass",
+    "[(a := ({} := 1)) for b in x]",
+    "class A:\n    def {}(self): pass",
+    "class A:\n    {} = 1",
+    "for a, (b, *{}) in x: pass",
+    "import {}",
+    "import {}.x",
+    "from math import {}",
+    *(["def f[{}](): pass", "class A[*{}]: pass", "type {} = int"] if sys.version_info >= (3, 12) else []),
 ]
 
 

@@ -49,7 +49,20 @@ def test_every_kind_of_this_python_is_placed_or_refused():
         "Ellipsis",
         "slice",
     }
-    assert concrete - not_in_programs - old_names - set(nodes._GROUP_OF) <= {"TemplateStr", "Interpolation"}
+    assert concrete - not_in_programs - old_names - set(nodes._GROUP_OF) == set()
+
+
+# What 3.10 to 3.14 added to `ast`, by their documentation: this interpreter may not have all of them.
+ADDED = (
+    "Match match_case MatchValue MatchSingleton MatchSequence MatchMapping MatchClass MatchStar MatchAs MatchOr "  # 3.10
+    "TryStar "  # 3.11
+    "TypeAlias TypeVar ParamSpec TypeVarTuple "  # 3.12
+    "TemplateStr Interpolation"  # 3.14
+)
+
+
+def test_what_later_grammars_added_is_in_a_group():
+    assert set(ADDED.split()) <= nodes._GROUP_OF.keys()
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="the syntax is newer")
