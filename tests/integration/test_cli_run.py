@@ -24,7 +24,7 @@ raise ValueError("\x1b[31mred")
 """
 
 
-def sandboxd(*words: str, program: str) -> subprocess.CompletedProcess[str]:
+def sandboxd(*words: str, program: str = "") -> subprocess.CompletedProcess[str]:
     environ = {key: value for key, value in os.environ.items() if key != "SANDBOXD_ADDRESS"}
     return subprocess.run(
         [sys.executable, "-m", "sandboxd", *words],
@@ -117,9 +117,38 @@ def test_output_comes_while_the_program_runs(tmp_path: Path) -> None:
 
 def test_check_runs_nothing(tmp_path: Path) -> None:
     fine = sandboxd("check", "-", program="print('never')")
-    assert (fine.returncode, fine.stdout) == (0, "allow by policy default\n")
+    assert (fine.returncode, fine.stdout) == (0, "1 program under policy default: 1 allowed\n")
     denied = sandboxd("check", "-", program="\nimport socket")
     assert denied.returncode == 4
     assert "-:2:8: error SBX301 import-not-allowed" in denied.stdout
+    assert "\n    2 | import socket\n      |        ^^^^^^\n" in denied.stdout
     told = json.loads(sandboxd("check", "-", "--json", program="import socket").stdout)
-    assert told["decision"] == "deny"
+    assert (told["exit_code"], told["files"][0]["decision"]) == (4, "deny")
+
+
+def test_check_takes_many_files_over_one_connection(tmp_path: Path) -> None:
+    programs = {
+        "fine.py": "print(1)\n",
+        "odd.py": "t.format(1)\n",
+        "wrong.py": "x = = 1\n",
+        "bad.py": "eval('1')\n",
+    }
+    for name, code in programs.items():
+        (tmp_path / name).write_text(code)
+    paths = [str(tmp_path / name) for name in programs]
+    answer = sandboxd("check", *paths, "--policy", "data-science", "--format", "sarif")
+    assert answer.returncode == 4
+    (run,) = json.loads(answer.stdout)["runs"]
+    assert [(one["ruleId"], one["level"]) for one in run["results"]] == [
+        ("SBX206", "warning"),
+        ("SBX401", "error"),
+    ]
+    assert [one["associatedRule"]["id"] for one in run["invocations"][0]["toolExecutionNotifications"]] == [
+        "SBX001"
+    ]
+    assert len(run["artifacts"]) == 4
+    text = sandboxd("check", *paths[:2], "--policy", "data-science")
+    assert text.returncode == 0
+    assert text.stdout.endswith("2 programs under policy data-science: 1 allowed, 1 warned, 1 warning\n")
+    assert sandboxd("check", *paths[:2], "--policy", "data-science", "--strict").returncode == 4
+    assert sandboxd("check", paths[0], str(tmp_path / "missing.py")).returncode == 2
