@@ -29,7 +29,7 @@ from .errors import (
     SandboxError,
     SessionLostError,
 )
-from .info import FileInfo, FileList, Limits, PolicyInfo, Protection, SessionInfo
+from .info import FileInfo, FileList, Limits, PolicyInfo, Protection, RulePage, SessionInfo
 from .models import Message, ModelError, ModelReply
 from .results import (
     Decision,
@@ -79,6 +79,7 @@ __all__ = (
     "Protection",
     "RefusedError",
     "Result",
+    "RulePage",
     "Sandbox",
     "SandboxError",
     "ScriptedModel",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sandboxd_proto.v1 import sandbox_pb2 as pb
 
-from .info import FileInfo, FileKind, Limits, PolicyInfo, Protection, SessionInfo
+from .info import FileInfo, FileKind, Limits, PolicyInfo, Protection, RulePage, SessionInfo
 from .results import (
     Decision,
     Evidence,
@@ -166,6 +166,17 @@ def file_info(message: pb.FileInfo) -> FileInfo:
         size_bytes=message.size_bytes,
         kind=_FILE_KINDS.get(message.kind, "other"),
         modified_at_seconds=message.modified_at_seconds,
+    )
+
+
+def rule_page(message: pb.RulePage) -> RulePage:
+    """Return a rule's page."""
+    return RulePage(
+        rule=message.rule,
+        rule_id=message.rule_id,
+        summary=message.summary,
+        markdown=message.markdown,
+        actions=tuple(message.actions),
     )
 
 

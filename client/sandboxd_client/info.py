@@ -34,6 +34,17 @@ class SandboxOptions(TypedDict, total=False):
     request_timeout: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RulePage:
+    """A rule of the screen: `markdown` is its page, `actions` what a policy may make of it."""
+
+    rule: str
+    rule_id: str
+    summary: str
+    markdown: str = ""
+    actions: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Protection:
     """One control of the sandbox: whether it is active on this host, and why not."""

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 from sandboxd_proto.v1 import sandbox_pb2 as pb
 from sandboxd_proto.v1.sandbox_pb2_grpc import PolicyServiceServicer
 
+from sandboxd.errors import Code, SandboxdError
+from sandboxd.screen.engine.catalogue import RULES, Rule
+from sandboxd.screen.pages import UnknownRuleError, find_rule, page_of
 from sandboxd.service.convert import limits_message, verdict_message
 from sandboxd.service.refusals import answering
 
@@ -67,6 +70,25 @@ class PolicyService(PolicyServiceServicer):
             return pb.CheckResponse(verdict=verdict_message(verdict))
         raise AssertionError  # `answering` has raised
 
+    async def Explain(self, request: pb.ExplainRequest, context: Context) -> pb.ExplainResponse:  # noqa: N802
+        """Show the page of a rule of the screen, or list the rules."""
+        async with answering(context):
+            self._peers.uid(context)
+            if not request.rule:
+                return pb.ExplainResponse(rules=[_rule_page(rule) for rule in RULES.values()])
+            try:
+                rule = find_rule(request.rule)
+            except UnknownRuleError as error:
+                raise SandboxdError(
+                    Code.INVALID_REQUEST,
+                    "there is no such rule.",
+                    remedy=f"Do you mean {' or '.join(error.near)}?"
+                    if error.near
+                    else "An empty name lists all.",
+                ) from None
+            return pb.ExplainResponse(rules=[_rule_page(rule, page_of(rule.name).markdown)])
+        raise AssertionError  # `answering` has raised
+
     def _summary(self, policy: Policy) -> pb.PolicySummary:
         return pb.PolicySummary(
             name=policy.name,
@@ -74,3 +96,13 @@ class PolicyService(PolicyServiceServicer):
             digest=policy.digest,
             is_default=policy.name == self._policies.get("").name,
         )
+
+
+def _rule_page(rule: Rule, markdown: str = "") -> pb.RulePage:
+    return pb.RulePage(
+        rule=rule.name,
+        rule_id=rule.rule_id,
+        summary=rule.summary,
+        markdown=markdown,
+        actions=sorted(rule.actions),
+    )

@@ -136,6 +136,19 @@ def test_policy_info_tells_what_is_allowed(sandbox: Sandbox) -> None:
     assert not sandbox.policy_info().screened
 
 
+def test_rules_are_explained_over_the_wire(sandbox: Sandbox) -> None:
+    (page,) = sandbox.explain("SBX301")
+    assert (page.rule, page.actions[:2]) == ("import-not-allowed", ("allow", "audit"))
+    assert page.markdown.startswith("# SBX301 import-not-allowed\n")
+    listed = sandbox.explain()
+    assert [one.rule for one in listed if one.rule_id == "SBX901"] == ["screen-failed"]
+    assert not any(one.markdown for one in listed)
+    with pytest.raises(RefusedError) as caught:
+        sandbox.explain("import-not-alowed")
+    assert caught.value.code == "INVALID_REQUEST"
+    assert "import-not-allowed" in caught.value.remedy
+
+
 def test_protections_are_reported(sandbox: Sandbox) -> None:
     active = {protection.name for protection in sandbox.protections if protection.active}
     assert {"network_namespace", "seccomp", "no_new_privs"} <= active

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self, Unpack
 
-    from sandboxd_client.info import Limits, PolicyInfo, Protection, SandboxOptions, SessionInfo
+    from sandboxd_client.info import Limits, PolicyInfo, Protection, RulePage, SandboxOptions, SessionInfo
     from sandboxd_client.results import Execution, Result, Verdict
 
 OPEN_SECONDS = 60.0
@@ -220,6 +220,14 @@ class AsyncSandbox:
         with rpc_errors():
             response = await session.connection.policy.Get(request, timeout=self._request_seconds)
         return _decode.policy_info(response)
+
+    async def explain(self, rule: str = "") -> tuple[RulePage, ...]:
+        """Return the page of a rule, by its name or id; without one list all rules, without their pages."""
+        session = await self._ready()
+        request = pb.ExplainRequest(rule=rule)
+        with rpc_errors():
+            response = await session.connection.policy.Explain(request, timeout=self._request_seconds)
+        return tuple(_decode.rule_page(page) for page in response.rules)
 
     @property
     def address(self) -> str:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self, Unpack
 
-    from sandboxd_client.info import Limits, PolicyInfo, Protection, SandboxOptions, SessionInfo
+    from sandboxd_client.info import Limits, PolicyInfo, Protection, RulePage, SandboxOptions, SessionInfo
     from sandboxd_client.results import Execution, Result, Verdict
 
 OPEN_SECONDS = 60.0
@@ -222,6 +222,14 @@ class Sandbox:
         with rpc_errors():
             response = session.connection.policy.Get(request, timeout=self._request_seconds)
         return _decode.policy_info(response)
+
+    def explain(self, rule: str = "") -> tuple[RulePage, ...]:
+        """Return the page of a rule, by its name or id; without one list all rules, without their pages."""
+        session = self._ready()
+        request = pb.ExplainRequest(rule=rule)
+        with rpc_errors():
+            response = session.connection.policy.Explain(request, timeout=self._request_seconds)
+        return tuple(_decode.rule_page(page) for page in response.rules)
 
     @property
     def address(self) -> str:

@@ -1043,6 +1043,68 @@ class CheckResponse(google.protobuf.message.Message):
 Global___CheckResponse: typing_extensions.TypeAlias = CheckResponse
 
 @typing.final
+class ExplainRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    RULE_FIELD_NUMBER: builtins.int
+    rule: builtins.str
+    """a rule's name or id; "" lists all, without their pages"""
+    def __init__(
+        self,
+        *,
+        rule: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["rule", b"rule"]) -> None: ...
+
+Global___ExplainRequest: typing_extensions.TypeAlias = ExplainRequest
+
+@typing.final
+class ExplainResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    RULES_FIELD_NUMBER: builtins.int
+    @property
+    def rules(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___RulePage]: ...
+    def __init__(
+        self,
+        *,
+        rules: collections.abc.Iterable[Global___RulePage] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["rules", b"rules"]) -> None: ...
+
+Global___ExplainResponse: typing_extensions.TypeAlias = ExplainResponse
+
+@typing.final
+class RulePage(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    RULE_FIELD_NUMBER: builtins.int
+    RULE_ID_FIELD_NUMBER: builtins.int
+    SUMMARY_FIELD_NUMBER: builtins.int
+    MARKDOWN_FIELD_NUMBER: builtins.int
+    ACTIONS_FIELD_NUMBER: builtins.int
+    rule: builtins.str
+    rule_id: builtins.str
+    summary: builtins.str
+    markdown: builtins.str
+    @property
+    def actions(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """what a policy may make of it"""
+
+    def __init__(
+        self,
+        *,
+        rule: builtins.str = ...,
+        rule_id: builtins.str = ...,
+        summary: builtins.str = ...,
+        markdown: builtins.str = ...,
+        actions: collections.abc.Iterable[builtins.str] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["actions", b"actions", "markdown", b"markdown", "rule", b"rule", "rule_id", b"rule_id", "summary", b"summary"]) -> None: ...
+
+Global___RulePage: typing_extensions.TypeAlias = RulePage
+
+@typing.final
 class ListPoliciesRequest(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 

@@ -425,6 +425,11 @@ class PolicyServiceStub(object):
                 request_serializer=sandboxd__proto_dot_v1_dot_sandbox__pb2.CheckRequest.SerializeToString,
                 response_deserializer=sandboxd__proto_dot_v1_dot_sandbox__pb2.CheckResponse.FromString,
                 _registered_method=True)
+        self.Explain = channel.unary_unary(
+                '/sandboxd.v1.PolicyService/Explain',
+                request_serializer=sandboxd__proto_dot_v1_dot_sandbox__pb2.ExplainRequest.SerializeToString,
+                response_deserializer=sandboxd__proto_dot_v1_dot_sandbox__pb2.ExplainResponse.FromString,
+                _registered_method=True)
 
 
 class PolicyServiceServicer(object):
@@ -450,6 +455,13 @@ class PolicyServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Explain(self, request, context):
+        """What a rule refuses, why, and what to write instead.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PolicyServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -467,6 +479,11 @@ def add_PolicyServiceServicer_to_server(servicer, server):
                     servicer.Check,
                     request_deserializer=sandboxd__proto_dot_v1_dot_sandbox__pb2.CheckRequest.FromString,
                     response_serializer=sandboxd__proto_dot_v1_dot_sandbox__pb2.CheckResponse.SerializeToString,
+            ),
+            'Explain': grpc.unary_unary_rpc_method_handler(
+                    servicer.Explain,
+                    request_deserializer=sandboxd__proto_dot_v1_dot_sandbox__pb2.ExplainRequest.FromString,
+                    response_serializer=sandboxd__proto_dot_v1_dot_sandbox__pb2.ExplainResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -550,6 +567,33 @@ class PolicyService(object):
             '/sandboxd.v1.PolicyService/Check',
             sandboxd__proto_dot_v1_dot_sandbox__pb2.CheckRequest.SerializeToString,
             sandboxd__proto_dot_v1_dot_sandbox__pb2.CheckResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Explain(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sandboxd.v1.PolicyService/Explain',
+            sandboxd__proto_dot_v1_dot_sandbox__pb2.ExplainRequest.SerializeToString,
+            sandboxd__proto_dot_v1_dot_sandbox__pb2.ExplainResponse.FromString,
             options,
             channel_credentials,
             insecure,

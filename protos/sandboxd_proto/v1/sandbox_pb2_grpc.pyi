@@ -392,7 +392,23 @@ _PolicyServiceCheckType = typing_extensions.TypeVar(
     ],
 )
 
-class PolicyServiceStub(typing.Generic[_PolicyServiceListType, _PolicyServiceGetType, _PolicyServiceCheckType]):
+_PolicyServiceExplainType = typing_extensions.TypeVar(
+    '_PolicyServiceExplainType',
+    grpc.UnaryUnaryMultiCallable[
+        sandboxd_proto.v1.sandbox_pb2.ExplainRequest,
+        sandboxd_proto.v1.sandbox_pb2.ExplainResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        sandboxd_proto.v1.sandbox_pb2.ExplainRequest,
+        sandboxd_proto.v1.sandbox_pb2.ExplainResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        sandboxd_proto.v1.sandbox_pb2.ExplainRequest,
+        sandboxd_proto.v1.sandbox_pb2.ExplainResponse,
+    ],
+)
+
+class PolicyServiceStub(typing.Generic[_PolicyServiceListType, _PolicyServiceGetType, _PolicyServiceCheckType, _PolicyServiceExplainType]):
     @typing.overload
     def __init__(self: PolicyServiceStub[
         grpc.UnaryUnaryMultiCallable[
@@ -406,6 +422,10 @@ class PolicyServiceStub(typing.Generic[_PolicyServiceListType, _PolicyServiceGet
         grpc.UnaryUnaryMultiCallable[
             sandboxd_proto.v1.sandbox_pb2.CheckRequest,
             sandboxd_proto.v1.sandbox_pb2.CheckResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            sandboxd_proto.v1.sandbox_pb2.ExplainRequest,
+            sandboxd_proto.v1.sandbox_pb2.ExplainResponse,
         ],
     ], channel: grpc.Channel) -> None: ...
 
@@ -423,6 +443,10 @@ class PolicyServiceStub(typing.Generic[_PolicyServiceListType, _PolicyServiceGet
             sandboxd_proto.v1.sandbox_pb2.CheckRequest,
             sandboxd_proto.v1.sandbox_pb2.CheckResponse,
         ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            sandboxd_proto.v1.sandbox_pb2.ExplainRequest,
+            sandboxd_proto.v1.sandbox_pb2.ExplainResponse,
+        ],
     ], channel: grpc.aio.Channel) -> None: ...
 
     List: _PolicyServiceListType
@@ -432,6 +456,9 @@ class PolicyServiceStub(typing.Generic[_PolicyServiceListType, _PolicyServiceGet
 
     Check: _PolicyServiceCheckType
     """A verdict without running anything."""
+
+    Explain: _PolicyServiceExplainType
+    """What a rule refuses, why, and what to write instead."""
 
 PolicyServiceAsyncStub: typing_extensions.TypeAlias = PolicyServiceStub[
     grpc.aio.UnaryUnaryMultiCallable[
@@ -445,6 +472,10 @@ PolicyServiceAsyncStub: typing_extensions.TypeAlias = PolicyServiceStub[
     grpc.aio.UnaryUnaryMultiCallable[
         sandboxd_proto.v1.sandbox_pb2.CheckRequest,
         sandboxd_proto.v1.sandbox_pb2.CheckResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        sandboxd_proto.v1.sandbox_pb2.ExplainRequest,
+        sandboxd_proto.v1.sandbox_pb2.ExplainResponse,
     ],
 ]
 
@@ -471,6 +502,14 @@ class PolicyServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[sandboxd_proto.v1.sandbox_pb2.CheckResponse, collections.abc.Awaitable[sandboxd_proto.v1.sandbox_pb2.CheckResponse]]:
         """A verdict without running anything."""
+
+    @abc.abstractmethod
+    def Explain(
+        self,
+        request: sandboxd_proto.v1.sandbox_pb2.ExplainRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[sandboxd_proto.v1.sandbox_pb2.ExplainResponse, collections.abc.Awaitable[sandboxd_proto.v1.sandbox_pb2.ExplainResponse]]:
+        """What a rule refuses, why, and what to write instead."""
 
 def add_PolicyServiceServicer_to_server(servicer: PolicyServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...
 
