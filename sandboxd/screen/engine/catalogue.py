@@ -64,9 +64,6 @@ _ALL = (
     Rule("identifier-changes", "SBX013", "Python reads this name as another one (NFKC)."),
     Rule("syntax-not-allowed", "SBX101", "A kind of syntax that the policy does not list."),
     Rule("restrict-refused", "SBX110", "A construct that the restricting compiler refuses."),
-    Rule(
-        "restrict-unavailable", "SBX111", "The environment's Python is too old for the restricting compiler."
-    ),
     Rule("reserved-name", "SBX201", "A name that belongs to Python or to the sandbox."),
     Rule("attribute-not-allowed", "SBX202", "A dunder attribute or method that the policy does not list."),
     Rule("attribute-denied", "SBX203", "An attribute that leads out of the program."),
