@@ -20,7 +20,8 @@ _SETTABLE = frozenset((
 
 _flags_of: Any = type.__dict__["__flags__"].__get__
 _IMMUTABLE = 1 << 8  # Py_TPFLAGS_IMMUTABLETYPE, 3.10 and up
-_writable: Set[type] = set(_PLAIN)
+WRITABLE: Set[type] = set(_PLAIN)
+"""The classes whose instances take attributes, as far as it was asked."""
 
 
 def write(value: Any) -> Any:
@@ -29,7 +30,7 @@ def write(value: Any) -> Any:
     Raises:
         AttributeError: it is not the program's own.
     """
-    if type(value) in _writable or _is_writable(value):
+    if type(value) in WRITABLE or _is_writable(value):
         return value
     raise refusal(value)
 
@@ -40,7 +41,7 @@ def _is_writable(value: Any) -> bool:
         # Of a static type Python itself lets nothing change, and has its own error for that.
         return owners.is_own_class(value) or bool(_flags_of(value) & _IMMUTABLE)
     if owners.is_own_class(kind) or _is_settable(kind):
-        _writable.add(kind)
+        WRITABLE.add(kind)
         return True
     return owners.is_own_function(value) or issubclass(kind, BaseException)
 
