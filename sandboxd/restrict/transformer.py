@@ -11,6 +11,7 @@ from typing import Any, cast
 from .names import Kind, kind_of
 from .patterns import PatternChecker
 from .refusals import Scope
+from .rewriting import bind, hook, is_class_name, is_harmless_template, last_name, owner, unless_known
 
 _METACLASSES = frozenset({"ABCMeta", "EnumMeta", "EnumType"})
 _WRITERS = {
@@ -58,7 +59,7 @@ class Transformer(PatternChecker):
 
     def visit_Attribute(self, node: ast.Attribute) -> Any:
         """Keep a load of a plain name; send every other one, and each store and deletion, through a guard."""
-        if _is_class_name(node):
+        if is_class_name(node):
             return self._class_name(node)
         node.value = self.visit(node.value)
         name = self.mangle(node.attr)
@@ -69,14 +70,15 @@ class Transformer(PatternChecker):
             return node
         if kind is Kind.REFUSED:
             return self._refused_attribute(node)
-        return _hook(node, kind.value, node.value, ast.Constant(name))
+        guarded = hook(node, kind.value, node.value, ast.Constant(name))
+        return unless_known(node, node.value, "open", node, guarded) if kind is Kind.PRIVATE else guarded
 
     def _written(self, node: ast.Attribute, kind: Kind, name: str) -> Any:
         writer = _WRITERS.get(kind)
         if writer is None:
             return self._refused_attribute(node)
         arguments = [node.value, ast.Constant(name)] if kind is Kind.PRIVATE else [node.value]
-        node.value = _hook(node.value, writer, *arguments)
+        node.value = owner(node.value, writer, *arguments)
         return node
 
     def _refused_attribute(self, node: ast.Attribute) -> ast.Attribute:
@@ -87,8 +89,8 @@ class Transformer(PatternChecker):
     def _class_name(self, node: ast.Attribute) -> Any:
         """Allow `x.__class__.__name__`, which says no more than `type(x).__name__`."""
         inner = cast("ast.Attribute", node.value)
-        owner = _hook(inner, "class_of", self.visit(inner.value))
-        return _hook(node, Kind.LABEL.value, owner, ast.Constant(node.attr))
+        kind = hook(inner, "class_of", self.visit(inner.value))
+        return hook(node, Kind.LABEL.value, kind, ast.Constant(node.attr))
 
     def visit_AugAssign(self, node: ast.AugAssign) -> Any:
         """Keep the statement: Python reads its target once, before the value, and stores last.
@@ -102,9 +104,9 @@ class Transformer(PatternChecker):
         kind = kind_of(name)
         target.value = self.visit(target.value)
         if kind is Kind.PLAIN:
-            target.value = _hook(target.value, "write", target.value)
+            target.value = owner(target.value, "write", target.value)
         elif kind is Kind.PRIVATE:
-            target.value = _hook(target.value, "change_private", target.value, ast.Constant(name))
+            target.value = owner(target.value, "change_private", target.value, ast.Constant(name))
         else:
             self._refused_attribute(target)
         node.op = self.visit(node.op)
@@ -116,8 +118,17 @@ class Transformer(PatternChecker):
     def _kept(self, node: Any) -> Any:
         return self.node_contents_visit(node)
 
-    visit_Subscript = visit_Call = visit_For = visit_comprehension = visit_With = visit_Assign = _kept  # noqa: N815
+    visit_Subscript = visit_For = visit_comprehension = visit_With = visit_Assign = _kept  # noqa: N815
     visit_AsyncFor = visit_AsyncWith = visit_Await = visit_AnnAssign = visit_NamedExpr = _kept  # noqa: N815
+
+    def visit_Call(self, node: ast.Call) -> Any:
+        """Keep the call. A literal template that names no attribute is Python's own to format."""
+        function = node.func
+        if isinstance(function, ast.Attribute) and is_harmless_template(function):
+            node.args = self.visit_all(node.args)
+            node.keywords = self.visit_all(node.keywords)
+            return node
+        return self.node_contents_visit(node)
 
     # ---- functions and classes ------------------------------------------------------------------------------
 
@@ -146,7 +157,7 @@ class Transformer(PatternChecker):
         self._no_type_parameters(node)
         self.check_name(node, node.name)
         for keyword in node.keywords:
-            if keyword.arg == "metaclass" and _last_name(keyword.value) not in _METACLASSES:
+            if keyword.arg == "metaclass" and last_name(keyword.value) not in _METACLASSES:
                 hint = "Use a class decorator, or a base class."
                 self.refuse(keyword, "only ABCMeta and EnumMeta can be metaclasses in restricted code", hint)
         node.decorator_list = self.visit_all(node.decorator_list)
@@ -176,11 +187,11 @@ class Transformer(PatternChecker):
         statements = []
         for alias in node.names:
             if alias.asname is None:
-                name, hook = alias.name.partition(".")[0], "import_top"
+                name, form = alias.name.partition(".")[0], "import_top"
             else:
-                name, hook = alias.asname, "import_leaf"
+                name, form = alias.asname, "import_leaf"
             self.check_name(alias, name)
-            statements.append(_bind(alias, name, _hook(alias, hook, ast.Constant(alias.name))))
+            statements.append(bind(alias, name, hook(alias, form, ast.Constant(alias.name))))
         return statements
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> Any:
@@ -198,34 +209,10 @@ class Transformer(PatternChecker):
                 continue
             name = alias.asname or alias.name
             self.check_name(alias, name)
-            value = _hook(alias, "import_from", ast.Constant(node.module), ast.Constant(alias.name))
-            statements.append(_bind(alias, name, value))
+            value = hook(alias, "import_from", ast.Constant(node.module), ast.Constant(alias.name))
+            statements.append(bind(alias, name, value))
         return statements
 
     def _no_lazy_import(self, node: Any) -> None:
         if getattr(node, "is_lazy", 0):  # 3.15: resolved by a builtin, at the first use
             self.refuse(node, "lazy imports are not available in restricted code", "Import at once.")
-
-
-def _is_class_name(node: ast.Attribute) -> bool:
-    return (
-        node.attr in ("__name__", "__qualname__")
-        and isinstance(node.ctx, ast.Load)
-        and isinstance(node.value, ast.Attribute)
-        and node.value.attr == "__class__"
-    )
-
-
-def _last_name(node: ast.expr) -> str:
-    return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
-
-
-def _hook(place: ast.AST, name: str, *arguments: ast.expr) -> ast.Call:
-    """Call a guard in the place of a node."""
-    call = ast.Call(ast.Name(f"guard.{name}", ast.Load()), list(arguments), [])
-    return ast.fix_missing_locations(ast.copy_location(call, place))
-
-
-def _bind(place: ast.alias, name: str, value: ast.expr) -> ast.Assign:
-    assign = ast.Assign([ast.Name(name, ast.Store())], value)
-    return ast.fix_missing_locations(ast.copy_location(assign, place))

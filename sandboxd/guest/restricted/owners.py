@@ -9,7 +9,7 @@ says of itself is the program's to forge.
 from __future__ import annotations
 
 from types import FunctionType
-from typing import Any, Dict, Mapping, Set, Tuple
+from typing import Any, Mapping, Set, Tuple
 
 MAIN = "__main__"
 
@@ -19,7 +19,9 @@ _globals_of: Any = FunctionType.__dict__["__globals__"].__get__
 
 # Classes known as the program's own. They stay for the session's life; a class is seldom made in a loop.
 _own: Set[type] = set()
-_known: Dict[type, Set[str]] = {}
+
+OPEN: Set[type] = set()
+"""Those of them with no base of a library's, as far as it was asked: their instances' private names are the program's."""
 
 
 def is_class(value: object) -> bool:
@@ -73,13 +75,12 @@ def opens_private(cls: type, name: str) -> bool:
 
 
 def opens(cls: type, name: str) -> bool:
-    """Tell the same of an own class by what was found before: attributes of instances are read in loops."""
-    known = _known.get(cls)
-    if known is None:
-        known = _known[cls] = set()
-    if name in known:
+    """Tell whether instances of a class open a private name to the program."""
+    if cls in OPEN:
         return True
-    if is_own_class(cls) and opens_private(cls, name):
-        known.add(name)
+    if not is_own_class(cls):
+        return False
+    if all(base is object or is_own_class(base) for base in bases_of(cls)):
+        OPEN.add(cls)
         return True
-    return False
+    return opens_private(cls, name)

@@ -87,7 +87,7 @@ def _is_open_above(proxy: Any, name: str) -> bool:
     for base in bases[bases.index(this) + 1 :]:
         if name in owners.names_of(base):
             return owners.is_own_class(base)
-    return False
+    return True  # nowhere: Python says so
 
 
 def label(value: Any, name: str) -> Any:
@@ -146,6 +146,10 @@ def refuse(value: Any, name: str) -> NoReturn:
 
 def refusal(value: Any, name: str) -> AttributeError:
     """Make the same."""
+    if type(value) is facades.Facade:
+        return AttributeError(
+            f"module {facades.name_of(value)!r} has no attribute {name!r} in restricted code"
+        )
     return AttributeError(
         f"{type(value).__name__!r} object attribute {name!r} is not available in restricted code"
     )

@@ -20,6 +20,7 @@ class Restriction:
     __slots__ = ("_builtins",)
 
     def __init__(self, workdir: str) -> None:
+        facades.confine_imports()
         self._builtins = table.make()
         self._builtins["open"] = facades.frozen_callable("open", Files(workdir).open)
         for name in _OURS:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Set, Tuple
 
-from sandboxd.guest.restricted import names, owners, reading
+from sandboxd.guest.restricted import facades, names, owners, reading
 
 # Instances of these answer for themselves: they take no attributes, and Python's own words say so.
 _PLAIN = (
@@ -15,11 +15,13 @@ _PLAIN = (
 )  # fmt: skip
 # Instances of a library's classes whose attributes are meant to be set; each is its program's own object.
 _SETTABLE = frozenset((
-    ("types", "SimpleNamespace"), ("decimal", "Context"), ("textwrap", "TextWrapper"), ("_csv", "Dialect"),
-    ("argparse", "Namespace"),
+    ("types", "SimpleNamespace"), ("decimal", "Context"), ("textwrap", "TextWrapper"),
 ))  # fmt: skip
 
-_writable: Set[type] = set(_PLAIN)
+_flags_of: Any = type.__dict__["__flags__"].__get__
+_IMMUTABLE = 1 << 8  # Py_TPFLAGS_IMMUTABLETYPE, 3.10 and up
+WRITABLE: Set[type] = set(_PLAIN)
+"""The classes whose instances take attributes, as far as it was asked."""
 
 
 def write(value: Any) -> Any:
@@ -28,7 +30,7 @@ def write(value: Any) -> Any:
     Raises:
         AttributeError: it is not the program's own.
     """
-    if type(value) in _writable or _is_writable(value):
+    if type(value) in WRITABLE or _is_writable(value):
         return value
     raise refusal(value)
 
@@ -36,20 +38,16 @@ def write(value: Any) -> Any:
 def _is_writable(value: Any) -> bool:
     kind = type(value)
     if owners.is_class(value):
-        return owners.is_own_class(value)
+        # Of a static type Python itself lets nothing change, and has its own error for that.
+        return owners.is_own_class(value) or bool(_flags_of(value) & _IMMUTABLE)
     if owners.is_own_class(kind) or _is_settable(kind):
-        _writable.add(kind)
+        WRITABLE.add(kind)
         return True
     return owners.is_own_function(value) or issubclass(kind, BaseException)
 
 
 def _is_settable(kind: type) -> bool:
-    if issubclass(kind, BaseException):
-        return False  # asked each time: exceptions have many classes
-    return (owners.names_of(kind).get("__module__"), kind.__name__) in _SETTABLE or (
-        kind.__module__,
-        kind.__name__,
-    ) in _SETTABLE
+    return (kind.__module__, kind.__name__) in _SETTABLE
 
 
 def write_private(value: Any, _name: str) -> Any:
@@ -100,5 +98,7 @@ def _checked(value: Any, name: str) -> Tuple[Any, str]:
 
 def refusal(value: Any) -> AttributeError:
     """Make what a program sees when it would change what is not its own."""
+    if type(value) is facades.Facade:
+        return AttributeError(f"module {facades.name_of(value)!r} cannot be changed in restricted code")
     what = f"{value.__name__!r}" if owners.is_class(value) else f"{type(value).__name__!r} object"
     return AttributeError(f"{what} cannot be changed in restricted code: it is not the program's own")

@@ -15,6 +15,7 @@ from typing import Any, Iterable, Optional
 
 from sandboxd.guest.restricted.facades.guards import adopt, is_own_class
 from sandboxd.guest.restricted.frozen import FrozenCallable, frozen_callable
+from sandboxd.guest.restricted.patterns import check_patterns
 
 _names_of: Any = type.__dict__["__dict__"]
 _signature_of: Any = type.__dict__["__text_signature__"]
@@ -32,6 +33,7 @@ def dataclass(module: ModuleType) -> FrozenCallable:
             made: type = module.dataclass(cls, **options)
             if made is not cls:
                 adopt(made)  # slots=True makes another class
+            check_patterns(made)
             return made
 
         return frozen_callable("dataclass", decorate) if cls is None else decorate(cls)
