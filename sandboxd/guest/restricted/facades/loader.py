@@ -6,16 +6,18 @@ import contextlib
 import importlib
 import os
 import sys
-from typing import Any, Dict, FrozenSet, Iterator, List, NoReturn, Tuple
+from functools import partial
+from types import ModuleType
+from typing import Any, Callable, Dict, FrozenSet, Iterator, List, NoReturn, Tuple
 
 from sandboxd.guest.restricted.facades.facade import Facade, hint_for, make, name_of
+from sandboxd.guest.restricted.facades.hardening import harden
 from sandboxd.guest.restricted.facades.sealed import sealed
 from sandboxd.guest.restricted.facades.tables import TABLE
 
 NAMES: FrozenSet[str] = frozenset(TABLE)
 
 _LIBRARY = os.path.dirname(os.__file__)
-_ABSENT: Any = object()
 _loaded: Dict[str, Facade] = {}
 
 
@@ -33,6 +35,7 @@ def load(name: str) -> Facade:
     if facade is None:
         if name not in TABLE:
             _refuse(name)
+        harden()
         with _library_paths():
             facade = _loaded[name] = _make(name)
     return facade
@@ -71,22 +74,20 @@ def _make(name: str) -> Facade:
     entry = TABLE[name]
     real = importlib.import_module(name)
     for other in entry.implicit.split():
-        importlib.import_module(other)
-    members: Dict[str, Any] = {}
-    for member in entry.members.split():
-        value = getattr(real, member, _ABSENT)
-        if value is not _ABSENT:
-            # The library's own list would be everybody's to change.
-            members[member] = type(value)(value) if type(value) in (list, dict, set) else value
-    for member in entry.sealed.split():
-        if hasattr(real, member):
-            members[member] = sealed(real, member)
-    for member, maker in entry.wrapped.items():
-        if hasattr(real, member):
-            members[member] = maker(real)
-    for child in entry.children.split():
-        members[child] = load(f"{name}.{child}")
+        with contextlib.suppress(ModuleNotFoundError):  # of another Python
+            importlib.import_module(other)
+    makers: Dict[str, Callable[[ModuleType], Any]] = dict(entry.wrapped)
+    makers.update((member, partial(sealed, name=member)) for member in entry.sealed.split())
+    makers.update((member, partial(_as_is, name=member)) for member in entry.members.split())
+    members = {member: maker(real) for member, maker in makers.items() if hasattr(real, member)}
+    members.update((child, load(f"{name}.{child}")) for child in entry.children.split())
     return make(name, real.__doc__, members, entry.hints)
+
+
+def _as_is(module: ModuleType, name: str) -> Any:
+    """Give a member, but of a list a copy: the library's own would be everybody's to change."""
+    value = getattr(module, name)
+    return type(value)(value) if type(value) in (list, dict, set) else value
 
 
 def _refuse(name: str) -> NoReturn:

@@ -23,8 +23,10 @@ TABLE = {
         sealed="redirect_stderr redirect_stdout",
     ),
     "enum": Entry(
-        "CONFORM CONTINUOUS EJECT Enum EnumCheck Flag FlagBoundary IntEnum IntFlag KEEP"
-        " NAMED_FLAGS ReprEnum STRICT StrEnum UNIQUE auto member nonmember property unique verify",
+        "CONFORM CONTINUOUS EJECT Enum EnumCheck Flag FlagBoundary IntEnum IntFlag KEEP NAMED_FLAGS ReprEnum STRICT"
+        " StrEnum UNIQUE auto member nonmember unique verify",
+        # It reads the attribute that it names, of the class that it names (3.12 and up): both are the instance's own.
+        sealed="property",
         wrapped={"EnumMeta": metaclass("EnumMeta"), "EnumType": metaclass("EnumType")},
         # global_enum writes to the module that a class says it is of.
     ),
@@ -42,7 +44,7 @@ TABLE = {
     ),
     "traceback": Entry(
         wrapped={"format_exc": system.format_exc, "print_exc": system.print_exc},
-        implicit="linecache",
+        implicit="ast linecache tokenize",
         hints={"format_exception": _HANDLED, "print_exception": _HANDLED, "format_tb": _HANDLED},
     ),
     "typing": Entry(
@@ -63,5 +65,5 @@ TABLE = {
         # These evaluate text, or hand out what does (get_args of a quoted annotation: a ForwardRef).
         hints={"get_type_hints": _NOT_EVALUATED, "ForwardRef": _NOT_EVALUATED, "get_args": _NOT_EVALUATED},
     ),
-    "warnings": Entry("filterwarnings simplefilter warn", implicit="linecache re tracemalloc"),
+    "warnings": Entry("filterwarnings simplefilter warn", implicit="linecache re tokenize tracemalloc"),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sandboxd.guest.restricted.facades.tables.entry import Entry
 
+_SEEDING = "_sha2"  # of 3.12 and up, for a seed that is a text
 _MEASURED = "no names of the host's: use uuid4() or uuid5()"
 
 TABLE = {
@@ -20,13 +21,15 @@ TABLE = {
     "statistics": Entry(
         "NormalDist StatisticsError correlation covariance fmean geometric_mean harmonic_mean kde kde_random"
         " linear_regression mean median median_grouped median_high median_low mode multimode pstdev pvariance"
-        " quantiles stdev variance"
+        " quantiles stdev variance",
+        implicit=_SEEDING,
     ),
     # The functions are methods of one generator, the session's own: the guest seeds it anew after the fork.
     "random": Entry(
         "Random SystemRandom betavariate binomialvariate choice choices expovariate gammavariate gauss"
         " getrandbits getstate lognormvariate normalvariate paretovariate randbytes randint random randrange"
-        " sample seed setstate shuffle triangular uniform vonmisesvariate weibullvariate"
+        " sample seed setstate shuffle triangular uniform vonmisesvariate weibullvariate",
+        implicit=_SEEDING,
     ),
     "secrets": Entry(
         "SystemRandom choice compare_digest randbelow randbits token_bytes token_hex token_urlsafe"
@@ -49,6 +52,7 @@ TABLE = {
     "uuid": Entry(
         "NAMESPACE_DNS NAMESPACE_OID NAMESPACE_URL NAMESPACE_X500 RESERVED_FUTURE RESERVED_MICROSOFT"
         " RESERVED_NCS RFC_4122 SafeUUID UUID uuid3 uuid4 uuid5 uuid7 uuid8 NIL MAX",
+        implicit="hashlib",
         # These run ifconfig, ip or arp to find the host's hardware address.
         hints={"uuid1": _MEASURED, "uuid6": _MEASURED, "getnode": _MEASURED},
     ),
