@@ -11,7 +11,7 @@ from sandboxd.errors import SandboxdError
 from sandboxd.service.convert import event_message, open_wish, opened_message, result_message, routing_message
 from sandboxd.service.files import FileService
 from sandboxd.service.refusals import answering
-from sandboxd.service.stream import SessionStream, execute_wish, write_feed
+from sandboxd.service.stream import SessionStream, execute_wish, superseded, write_feed
 from sandboxd.sessions import Item, OneShot, route
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sandboxd.routing import Router
     from sandboxd.service.context import Context
     from sandboxd.service.peer import PeerNames
-    from sandboxd.sessions import Sessions
+    from sandboxd.sessions import ExecuteWish, Feed, Session, Sessions
 
 _EVENTS_MAX_BYTES = 3 << 20  # of one GetExecution answer; a re-attached stream has no such bound
 
@@ -68,8 +68,7 @@ class SandboxService(FileService):
             feed = session.attach(0)
             try:
                 await context.write(pb.SessionEvent(opened=opened_message(session)))
-                self._sessions.execute(session, shot.execute, feed)
-                session.finish(feed)
+                _begin(self._sessions, session, shot.execute, feed)
                 await write_feed(feed, context)
             except BaseException:
                 self._sessions.close_after_execution(session, "its one run was left", "client")
@@ -131,6 +130,15 @@ class SandboxService(FileService):
                 return False
             message.events.append(event)
         return True
+
+
+def _begin(sessions: Sessions, session: Session, wish: ExecuteWish, feed: Feed) -> None:
+    """Start the execution of a one-shot."""
+    if not session.shows(feed):
+        # Its client came back by another stream and may have been told that nothing began: so nothing may.
+        raise superseded()
+    sessions.execute(session, wish, feed)
+    session.finish(feed)
 
 
 def _record_message(record: Record) -> pb.GetExecutionResponse:
