@@ -39,6 +39,8 @@ async def route(wanted: OneShot, policies: PolicySet, router: Router) -> OneShot
     """
     opening, execute = wanted.opening, wanted.execute
     policy = policies.get(opening.policy)
+    if not policy.route_to:
+        return wanted
     limits = policy.narrow(opening.limits)
     check_timeout(execute.timeout_seconds, limits.wall_seconds)
     verdict = await router.check(execute.code, policy)

@@ -91,9 +91,17 @@ def router(policies) -> Router:
     return Router(Screen(pure=Decision.ROUTE, default=Decision.ALLOW, data_science=Decision.ALLOW), policies)
 
 
-async def test_a_one_shot_that_passes_stays_as_it_is(policies, router):
-    shot = wanted("default")
-    assert await route(shot, policies, router) is shot
+async def test_a_one_shot_that_passes_or_is_denied_stays_as_it_is(policies):
+    for decision in (Decision.ALLOW, Decision.WARN, Decision.DENY):
+        shot = wanted()
+        assert await route(shot, policies, Router(Screen(pure=decision), policies)) is shot
+
+
+async def test_a_policy_without_routes_costs_a_one_shot_no_screening(policies):
+    screen = Screen()
+    shot = wanted("default", timeout=1e6)
+    assert await route(shot, policies, Router(screen, policies)) is shot
+    assert screen.asked == []
 
 
 async def test_a_one_shot_moves_with_all_it_asked_for(policies, router):

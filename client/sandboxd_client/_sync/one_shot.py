@@ -22,7 +22,7 @@ from sandboxd_proto.v1 import sandbox_pb2 as pb
 from sandboxd_client import _decode
 from sandboxd_client._backend_sync import Callback, Connection
 from sandboxd_client._channel import Deadline, StreamBrokenError, check_address
-from sandboxd_client.errors import ClientCode, InDoubtError, SandboxError, not_started
+from sandboxd_client.errors import ClientCode, InDoubtError, SandboxError, SessionLostError, not_started
 
 from .flight import ABANDON_SECONDS, Flight
 from .sandbox import OPEN_SECONDS, bound_seconds, find_address, tell_listeners
@@ -82,6 +82,7 @@ class OneShot:
         """Run code to its end, at most once; a program that fails is a result. Left early it is interrupted.
 
         `Execution.routing` is the verdict that moved it, None where it stayed; `Execution.verdict.policy` is where it ran.
+        `Execution.output_expired`: the connection was lost until after its end, and its output with it.
 
         Args:
             code: Python source.
@@ -102,6 +103,7 @@ class OneShot:
             execution_id=execution_id or uuid.uuid4().hex, code=code, timeout_seconds=timeout or 0.0
         )
         session = self._open(execute)
+        session.running = execute.execution_id
         listeners = {"stdout": on_stdout, "stderr": on_stderr, "result": on_result}
         flight = Flight(
             session,
@@ -147,6 +149,10 @@ class OneShot:
     def _collect(self, session: Session, flight: Flight) -> Execution:
         try:
             execution = flight.run()
+        except SessionLostError as lost:
+            if lost.execution is None:
+                raise
+            return lost.execution  # a sandbox that ends with its one run is no loss; its output is
         except BaseException as error:
             if flight.told_badly or not isinstance(error, SandboxError):
                 self._abandon(session, flight)
