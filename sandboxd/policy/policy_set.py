@@ -149,16 +149,23 @@ def _elsewhere(
     name: str, form: dict[str, Any], merged: dict[str, dict[str, Any]]
 ) -> tuple[tuple[str, str], ...]:
     """Return (module, policy) pairs for hints: modules that this policy refuses and another screened one allows."""
-    own = set(form["screen"]["imports"]["allow"])
+    own = {one for pattern in form["screen"]["imports"]["allow"] for one in _leading_to(pattern)}
     found: dict[str, str] = {}
     # Where a snippet would move by itself comes before where its author could send it.
     for other in (*form["route"]["to"], *sorted(merged)):
         its_form = merged.get(other, form)
         if other != name and its_form["screen"]["enabled"] and not _is_stricter(its_form, form):
             for pattern in its_form["screen"]["imports"]["allow"]:
-                if pattern not in own:
-                    found.setdefault(pattern.removesuffix(".*"), other)
+                for one in _leading_to(pattern):
+                    if one not in own:
+                        found.setdefault(one, other)
     return tuple(sorted(found.items()))
+
+
+def _leading_to(pattern: str) -> list[str]:
+    """Return a module or member and what one writes to get at it: `import os` for `os.walk`."""
+    parts = pattern.removesuffix(".*").split(".")
+    return [".".join(parts[:count]) for count in range(1, len(parts) + 1)]
 
 
 def _is_stricter(other: dict[str, Any], form: dict[str, Any]) -> bool:

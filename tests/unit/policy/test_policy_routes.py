@@ -35,6 +35,14 @@ def test_pure_routes_what_it_does_not_have():
     assert dict(pure.screen.elsewhere)["pathlib"] == "default", "the first route is the first hint"
 
 
+def test_a_hint_knows_the_module_whose_members_another_policy_has():
+    pure = PolicySet.load(None, default="default", allow_unscreened=False).get("pure")
+    hints = dict(pure.screen.elsewhere)
+    assert (hints["os"], hints["os.walk"], hints["threading"]) == ("default", "default", "data-science")
+    assert "sys" not in hints, "pure has some of it: the member says where"
+    assert hints["sys.stdout"] == "default"
+
+
 def test_a_restricting_policy_is_no_hint_for_others():
     default = PolicySet.load(None, default="default", allow_unscreened=False).get("default")
     assert "pure" not in dict(default.screen.elsewhere).values()
