@@ -62,6 +62,7 @@ FREE = frozenset(
         "module-changed",
         "private-member",
         "builtin-not-allowed",
+        "unsafe-argument",
         "dynamic-class",
         "metaclass-not-allowed",
         "path-outside-sandbox",

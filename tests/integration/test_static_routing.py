@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -10,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import grpc
 import pytest
-from sandboxd_client import Decision, Limits, NotStartedError, OneShot, Outcome
+from sandboxd_client import Decision, Limits, NotStartedError, OneShot, Outcome, Sandbox
 from sandboxd_proto.v1 import sandbox_pb2 as pb
+from test_corpus_snippets import SNIPPETS, environment, shown
 from wire_client import Wire, connected, error_info, kinds, new_id, stdout
 
 if TYPE_CHECKING:
@@ -20,6 +22,10 @@ if TYPE_CHECKING:
     from daemons import Daemon, StartDaemon
 
 pytestmark = [pytest.mark.userns, pytest.mark.timeout(300)]
+needs_packages = pytest.mark.usefixtures(environment.__name__)
+
+NATIVE = {"numpy", "pandas", "sympy", "matplotlib"}
+HEAVY = [one for one in SNIPPETS if {name.partition(".")[0] for name in one["needs"]} & NATIVE]
 HEAD = "apiVersion: sandboxd/v1\nkind: Policy\nmetadata: {{name: {name}}}\n"
 POLICIES = {
     # The template is computed: `tight` does not run that and routes it, `default` denies it, `lax` runs it.
@@ -251,3 +257,30 @@ def test_sandboxd_run_says_where_it_ran(house: Daemon):
     assert (stayed.returncode, stayed.stdout) == (4, "")
     assert "Policy lax takes it." in stayed.stderr
     assert json.loads(sandboxd("run", "-", "--json").stdout)["routing"]["route_to"] == "lax"
+
+
+# ---- what models write
+
+
+@needs_packages
+@pytest.mark.parametrize("snippet", HEAVY, ids=lambda snippet: snippet["id"])
+async def test_what_needs_native_libraries_runs_where_it_may(house: Daemon, snippet: dict[str, str]):
+    execution = await asyncio.to_thread(OneShot("pure", house.address).run, snippet["code"])
+    assert execution.outcome is Outcome.OK, (execution.error, execution.verdict)
+    assert execution.routing is not None
+    assert execution.routing.route_to == "data-science"
+    assert execution.verdict is not None
+    assert execution.verdict.policy == "data-science"
+    assert shown(execution).rstrip("\n") == snippet["expected_output"].rstrip("\n")
+
+
+@pytest.mark.parametrize("snippet", HEAVY, ids=lambda snippet: snippet["id"])
+def test_a_session_under_pure_refuses_native_libraries(house: Daemon, snippet: dict[str, str]):
+    with Sandbox("pure", house.address) as sandbox:
+        execution = sandbox.run_code(snippet["code"])
+    assert execution.outcome is Outcome.DENIED
+    assert execution.verdict is not None
+    assert (execution.verdict.decision, execution.verdict.route_to) == (Decision.ROUTE, "data-science")
+    assert execution.verdict.findings[0].rule in {"import-not-allowed", "native-module"}
+    assert "policy data-science" in execution.verdict.findings[0].hint
+    assert execution.stdout == ""

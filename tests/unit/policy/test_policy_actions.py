@@ -10,8 +10,6 @@ from sandboxd.screen.engine.catalogue import RULES
 
 HEAD = "apiVersion: sandboxd/v1\nkind: Policy\nmetadata: {name: p}\n"
 ACTIONS = ("deny", "route", "warn", "audit", "allow")
-# In the catalogue once the screen knows layer 2.
-OF_LAYER_2 = {"restrict-refused", "restrict-unavailable", "native-module"}
 
 
 def read(rule, action):
@@ -29,8 +27,10 @@ def refusal(rule, action):
 
 def test_every_rule_of_the_screen_is_in_exactly_one_set():
     sets = (ALWAYS_DENIED, FREE, KEYED.keys(), NEVER_RUN_HERE)
-    assert set().union(*sets) | OF_LAYER_2 == set(RULES) | OF_LAYER_2
+    assert set().union(*sets) == set(RULES)
     assert sum(len(one) for one in sets) == len(set().union(*sets))
+    assert {name for name, rule in RULES.items() if rule.actions == {"deny"}} == ALWAYS_DENIED
+    assert {name for name, rule in RULES.items() if rule.actions == {"deny", "route"}} == NEVER_RUN_HERE
 
 
 @pytest.mark.parametrize("action", ACTIONS)
