@@ -67,7 +67,7 @@ class Isolation:
             raise SandboxdError(
                 Code.EXECUTOR_UNAVAILABLE,
                 f"Policy {policy.name!r} needs the executor {policy.executor!r}, which is not here.",
-                remedy=f"Available: {', '.join(sorted(self._executors))}.",
+                remedy=f"Use a policy with isolate.executor: {' or '.join(sorted(self._executors))}.",
                 failure=FailureClass.NOT_STARTED,
                 executor=policy.executor,
             )

@@ -9,7 +9,8 @@ Every snippet, from every client and adapter, passes `Pipeline.run`:
 
 1. **Screen.** The verdict comes from killable workers outside this process and is a filter, never the
    boundary. It has no side effect, so it stands first: a snippet that will not run takes no slot. Anything
-   but "allow" and "warn" ends here, an unknown decision too.
+   but "allow" and "warn" ends here, an unknown decision too, and "route": a box has one policy, and what
+   is to run under another one is sent there before its box opens (`sandboxd.routing`).
 2. **Admission.** A bounded number runs, a bounded number waits in turn, the rest is refused. It stands before
    the intent so that a refusal is NOT_STARTED in the full sense: nothing was written, the same execution id
    may come again. Who asks meanwhile what became of the id hears "running": the session's `Flight` is known
@@ -40,9 +41,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 from sandboxd.errors import Code, SandboxdError
-from sandboxd.events import Decision, Display, Evidence, Outcome, Output, Result, Usage, Verdict
+from sandboxd.events import Display, Evidence, Outcome, Output, Result, Usage, Verdict
 from sandboxd.executors.base import Job
 from sandboxd.log import Intent, Record
+from sandboxd.routing import PASSING
 from sandboxd.screen import syntax_error_of
 
 if TYPE_CHECKING:
@@ -52,14 +54,13 @@ if TYPE_CHECKING:
     from sandboxd.log import Executions
     from sandboxd.policy import Policy
     from sandboxd.quota import Admission
-    from sandboxd.screen import Screener
+    from sandboxd.routing import Router
 
 _logger = logging.getLogger(__name__)
 
 Emit: TypeAlias = "Callable[[Verdict | Output | Display | Result], None]"
 """Takes what a snippet emits, its result last, at once and without blocking."""
 
-_PASSING = frozenset({Decision.ALLOW, Decision.WARN})
 _SHUTDOWN = Result(
     Outcome.KILLED,
     Evidence(source="daemon", code="shutdown", detail="the daemon stopped"),
@@ -136,8 +137,8 @@ class Flight:
 class Pipeline:
     """Takes each snippet through screen, admission, log and box."""
 
-    def __init__(self, *, screener: Screener, admission: Admission, executions: Executions) -> None:
-        self._screener = screener
+    def __init__(self, *, router: Router, admission: Admission, executions: Executions) -> None:
+        self._router = router
         self._admission = admission
         self._executions = executions
         self.outcomes: Counter[Outcome] = Counter()
@@ -150,7 +151,7 @@ class Pipeline:
             LOG_FAILED).
         """
         snippet = flight.snippet
-        verdict = await self._screener.check(snippet.code, snippet.policy)
+        verdict = await self._router.check(snippet.code, snippet.policy)
         ended = _without_running(verdict, snippet.code)
         if ended is not None:
             return await self._recorded(flight, verdict, emit, ended)
@@ -208,19 +209,20 @@ def infrastructure(code: Code, detail: str) -> Result:
 
 def _without_running(verdict: Verdict, code: str) -> Result | None:
     """Tell the result of a snippet that will not run, None of one that may."""
-    if verdict.decision in _PASSING:
+    if verdict.decision in PASSING:
         return None
     error = syntax_error_of(verdict, code)
     if error is not None:
         return Result(Outcome.ERROR, Evidence(source="screen", code=error.name), error=error, usage=Usage())
-    worst = verdict.findings[0] if verdict.findings else None
+    # Findings stand in the order of the text, and one that would be routed explains no denial.
+    denying = [finding for finding in verdict.findings if finding.action == "deny"]
+    worst = next(iter(denying or verdict.findings), None)
+    detail = worst.message if worst else ""
+    if verdict.route_to:
+        detail = f"route to policy {verdict.route_to}: {detail}"
     return Result(
         Outcome.DENIED,
-        Evidence(
-            source="screen",
-            code=worst.rule if worst else verdict.decision.value,
-            detail=worst.message if worst else "",
-        ),
+        Evidence(source="screen", code=worst.rule if worst else verdict.decision.value, detail=detail),
     )
 
 

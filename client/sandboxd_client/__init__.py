@@ -11,10 +11,12 @@
 from __future__ import annotations
 
 from ._async.agent import AsyncCodeAgent
+from ._async.one_shot import AsyncOneShot
 from ._async.openai_compatible import AsyncOpenAICompatible
 from ._async.sandbox import AsyncSandbox
 from ._async.scripted_model import AsyncScriptedModel
 from ._sync.agent import CodeAgent
+from ._sync.one_shot import OneShot
 from ._sync.openai_compatible import OpenAICompatible
 from ._sync.sandbox import Sandbox
 from ._sync.scripted_model import ScriptedModel
@@ -51,6 +53,7 @@ __all__ = (
     "AgentResult",
     "AgentStep",
     "AsyncCodeAgent",
+    "AsyncOneShot",
     "AsyncOpenAICompatible",
     "AsyncSandbox",
     "AsyncScriptedModel",
@@ -73,6 +76,7 @@ __all__ = (
     "ModelError",
     "ModelReply",
     "NotStartedError",
+    "OneShot",
     "OpenAICompatible",
     "Outcome",
     "PolicyInfo",

@@ -10,7 +10,7 @@ import asyncio
 import inspect
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import grpc
 from sandboxd_proto.v1 import sandbox_pb2_grpc as rpc
@@ -20,6 +20,11 @@ from ._status import error_from_rpc, has_daemon_code
 
 if TYPE_CHECKING:
     from sandboxd_proto.v1 import sandbox_pb2 as pb
+
+    _Call: TypeAlias = (
+        grpc.aio.StreamStreamCall[pb.SessionRequest, pb.SessionEvent]
+        | grpc.aio.UnaryStreamCall[pb.RunRequest, pb.SessionEvent]
+    )
 
 T = TypeVar("T")
 Callback = Callable[[T], Awaitable[object] | object]
@@ -40,7 +45,11 @@ class Connection:
 
     def session_stream(self) -> SessionStream:
         """Begin a session stream."""
-        return SessionStream(self.sandbox)
+        return SessionStream(self.sandbox.Session())
+
+    def run_stream(self, request: pb.RunRequest) -> SessionStream:
+        """Begin a one-shot; its stream only brings events."""
+        return SessionStream(self.sandbox.Run(request))
 
     async def aclose(self) -> None:
         """Close the channel; calls in flight end."""
@@ -54,12 +63,12 @@ class SessionStream:
     the pump, `_writing` serialises writes.
     """
 
-    def __init__(self, stub: rpc.SandboxServiceAsyncStub) -> None:
+    def __init__(self, call: _Call) -> None:
         self._events: asyncio.Queue[pb.SessionEvent | None] = asyncio.Queue(MAILBOX_EVENTS)
         self._unpacked: deque[pb.SessionEvent] = deque()
         self._broken: StreamBrokenError | None = None
         self._writing = asyncio.Lock()
-        self._call = stub.Session()
+        self._call = call
         self._pump = asyncio.create_task(self._run(), name="sandboxd-session")
 
     @property
@@ -68,7 +77,13 @@ class SessionStream:
         return self._broken is not None
 
     async def send(self, request: pb.SessionRequest) -> None:
-        """Hand a request to the connection; whether it arrived only an answer tells."""
+        """Hand a request to the connection; whether it arrived only an answer tells.
+
+        Raises:
+            StreamBrokenError: a one-shot's stream takes none.
+        """
+        if not isinstance(self._call, grpc.aio.StreamStreamCall):
+            raise StreamBrokenError
         try:
             async with self._writing:
                 await self._call.write(request)

@@ -47,6 +47,10 @@ class Connection:
         """Begin a session stream."""
         return SessionStream(self.sandbox)
 
+    def run_stream(self, request: pb.RunRequest) -> SessionStream:
+        """Begin a one-shot; its stream only brings events."""
+        return SessionStream(self.sandbox, request)
+
     def close(self) -> None:
         """Close the channel; calls in flight end."""
         self._channel.close()
@@ -59,13 +63,14 @@ class SessionStream:
     receives; `_broken` is written once, by the pump.
     """
 
-    def __init__(self, stub: rpc.SandboxServiceStub) -> None:
+    def __init__(self, stub: rpc.SandboxServiceStub, run: pb.RunRequest | None = None) -> None:
+        self._takes_requests = run is None
         self._requests: queue.SimpleQueue[pb.SessionRequest | None] = queue.SimpleQueue()
         self._events: queue.SimpleQueue[pb.SessionEvent | None] = queue.SimpleQueue()
         self._unpacked: deque[pb.SessionEvent] = deque()
         self._broken: StreamBrokenError | None = None
         self._closed = threading.Event()
-        self._call = stub.Session(iter(self._requests.get, None))
+        self._call = stub.Session(iter(self._requests.get, None)) if run is None else stub.Run(run)
         self._pump = threading.Thread(target=self._run, name="sandboxd-session", daemon=True)
         self._pump.start()
 
@@ -75,7 +80,13 @@ class SessionStream:
         return self._broken is not None
 
     def send(self, request: pb.SessionRequest) -> None:
-        """Hand a request to the connection; whether it arrived only an answer tells."""
+        """Hand a request to the connection; whether it arrived only an answer tells.
+
+        Raises:
+            StreamBrokenError: a one-shot's stream takes none.
+        """
+        if not self._takes_requests:
+            raise StreamBrokenError
         self._requests.put(request)
 
     def receive(self, deadline: Deadline) -> pb.SessionEvent:

@@ -196,4 +196,7 @@ def policy_info(message: pb.GetPolicyResponse) -> PolicyInfo:
         packages=tuple(message.packages),
         yaml=message.yaml,
         screened=message.screened,
+        restricted=message.restricted,
+        executor=message.executor,
+        route_to=tuple(message.route_to),
     )

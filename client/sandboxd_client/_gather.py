@@ -48,8 +48,9 @@ class StreamText:
 class Gatherer:
     """Takes the events of one execution in their order. One thread or task at a time."""
 
-    def __init__(self, execution_id: str) -> None:
+    def __init__(self, execution_id: str, routing: pb.Verdict | None = None) -> None:
         self.execution_id = execution_id
+        self._routing = None if routing is None else _decode.verdict(routing)
         self._stdout = StreamText()
         self._stderr = StreamText()
         self._results: list[Result] = []
@@ -83,6 +84,7 @@ class Gatherer:
             error=_decode.program_error(result),
             usage=_decode.usage(result.usage),
             verdict=self._verdict,
+            routing=self._routing,
             final_answer=_decode.final_answer(result),
             limits_hit=tuple(result.limits_hit),
             variables_lost=result.variables_lost,

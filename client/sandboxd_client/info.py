@@ -97,7 +97,10 @@ class FileList(list[FileInfo]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyInfo:
-    """What a policy really allows, as the daemon enforces it; `packages` are "name==version"."""
+    """What a policy really allows, as the daemon enforces it; `packages` are "name==version".
+
+    `restricted` says that code is compiled for guards, `route_to` where a one-shot may move that needs more.
+    """
 
     name: str
     description: str
@@ -112,3 +115,6 @@ class PolicyInfo:
     packages: tuple[str, ...]
     yaml: str
     screened: bool
+    restricted: bool = False
+    executor: str = ""
+    route_to: tuple[str, ...] = ()

@@ -121,8 +121,13 @@ class Verdict:
 
     @property
     def allowed(self) -> bool:
-        """Say whether the code may run: any decision but an allowing one is a no."""
-        return self.decision in {Decision.ALLOW, Decision.WARN, Decision.ROUTE}
+        """Say whether the code may run under this policy: any decision but an allowing one is a no."""
+        return self.decision in {Decision.ALLOW, Decision.WARN}
+
+    @property
+    def routable(self) -> bool:
+        """Say whether another policy takes the code, `route_to`: a one-shot moves there, an open sandbox cannot."""
+        return self.decision is Decision.ROUTE and bool(self.route_to)
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +227,8 @@ class Result:
 class Execution:
     """One execution, from its verdict to its usage.
 
+    `routing` is the verdict that moved a one-shot to another policy, None where it stayed.
+
     `text` is the repr of the last expression's value, or None. `output_expired` says that outcome and usage
     come from the daemon's log and that output and results were no longer kept.
     """
@@ -239,6 +246,7 @@ class Execution:
     limits_hit: tuple[str, ...] = ()
     variables_lost: bool = False
     output_expired: bool = False
+    routing: Verdict | None = None
 
     @property
     def ok(self) -> bool:

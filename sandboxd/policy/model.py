@@ -21,6 +21,9 @@ _NARROWABLE = (
     "pids",
     "files",
 )
+EXECUTORS = ("process", "runc", "runsc")
+"""The tiers, from weaker to stronger: a jail on the host's kernel; a container on it; a container with its own kernel."""
+
 _SECONDS = frozenset({"wall_seconds", "grace_seconds", "cpu_seconds"})
 
 
@@ -33,16 +36,16 @@ class ScreenRules:
 
     imports_allow: tuple[str, ...]
     imports_deny: tuple[str, ...]
-    imports_star: str  # deny, warn or allow
+    imports_star: str  # an action: deny, route, warn, audit or allow
     builtins_deny: tuple[str, ...]
     attributes_allow: tuple[str, ...]
     attributes_deny: tuple[str, ...]
-    attributes_dynamic: str  # deny, warn or allow: getattr() with a computed name
-    attributes_format: str  # deny, warn or allow: str.format() on a computed template
+    attributes_dynamic: str  # an action: getattr() with a computed name
+    attributes_format: str  # an action: str.format() on a computed template
     nodes_allow: tuple[str, ...]
     budgets: Mapping[str, int]
     text: Mapping[str, str]
-    actions: Mapping[str, str]  # by rule name; what is not listed is denied
+    actions: Mapping[str, str]  # by rule name; a rule that is not listed is denied
     restricted: bool = False
     policy: str = ""
     environment: str = ""
@@ -70,6 +73,7 @@ class Policy:
     limits: Limits
     executor: str
     environment: str
+    network: str
     require: tuple[str, ...]
     screen: ScreenRules
     screened: bool
@@ -92,6 +96,40 @@ class Policy:
             if value is not None:
                 changes[name] = self._narrowed(name, value)
         return dataclasses.replace(self.limits, **changes)  # type: ignore[arg-type]
+
+    def met(self, wanted: Mapping[str, float | int | None]) -> dict[str, float | int]:
+        """Return what a request that was made of another policy may ask of this one: the smaller of both.
+
+        Args:
+            wanted: as `narrow` takes them, and accepted by the other policy's `narrow`.
+        """
+        given = {name: value for name, value in wanted.items() if value is not None}
+        return {name: min(value, getattr(self.limits, name)) for name, value in given.items()}
+
+    @property
+    def min_tier(self) -> str:
+        """The weakest tier in which a snippet that this policy passes may run."""
+        return "restricted" if self.restricted else self.executor
+
+    def weakness_of(self, other: Policy) -> str:
+        """Tell in what another policy isolates less than this one, "" where in nothing.
+
+        `restrict` is no part of it: it is a filter, and what moves is screened again by the rules of where it goes.
+        """
+        missing = sorted(set(self.require) - set(other.require))
+        faults = {
+            f"{other.name} has no screen": not other.screened,
+            f"{other.name} has the executor {other.executor}, which isolates less than {self.executor}": (
+                EXECUTORS.index(other.executor) < EXECUTORS.index(self.executor)
+            ),
+            f"{other.name} does not require {', '.join(missing)}": bool(missing),
+            f"{other.name} does not demand fresh processes": self.fresh and not other.fresh,
+            f"{other.name} has the network {other.network}": other.network not in {self.network, "none"},
+            f"{other.name} does not hold the whole sandbox to its memory limit": (
+                self.limits.memory_enforce == "total" and other.limits.memory_enforce != "total"
+            ),
+        }
+        return next((fault for fault, present in faults.items() if present), "")
 
     def _narrowed(self, name: str, value: float) -> float | int:
         if name not in _NARROWABLE:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sandboxd.errors import Code, FailureClass, SandboxdError
+from sandboxd.policy.checks import check_routes
 from sandboxd.policy.model import Policy
 from sandboxd.policy.reading import Source, read_source
 from sandboxd.policy.resolve import build, effective
@@ -119,11 +120,14 @@ def _named_after_its_file(source: Source, path: Path) -> Source:
 
 
 def _resolve(sources: dict[str, Source]) -> dict[str, Policy]:
-    merged = {name: effective(_chain(name, sources)) for name in sources}
-    return {
+    chains = {name: _chain(name, sources) for name in sources}
+    merged = {name: effective(chain) for name, chain in chains.items()}
+    policies = {
         name: build(sources[name], form, _elsewhere(name, form, merged))
         for name, form in sorted(merged.items())
     }
+    check_routes(policies, chains)
+    return policies
 
 
 def _chain(name: str, sources: dict[str, Source]) -> list[Source]:
@@ -145,11 +149,25 @@ def _elsewhere(
     name: str, form: dict[str, Any], merged: dict[str, dict[str, Any]]
 ) -> tuple[tuple[str, str], ...]:
     """Return (module, policy) pairs for hints: modules that this policy refuses and another screened one allows."""
-    own = set(form["screen"]["imports"]["allow"])
+    own = {one for pattern in form["screen"]["imports"]["allow"] for one in _leading_to(pattern)}
     found: dict[str, str] = {}
-    for other, its_form in sorted(merged.items()):
-        if other != name and its_form["screen"]["enabled"]:
+    # Where a snippet would move by itself comes before where its author could send it.
+    for other in (*form["route"]["to"], *sorted(merged)):
+        its_form = merged.get(other, form)
+        if other != name and its_form["screen"]["enabled"] and not _is_stricter(its_form, form):
             for pattern in its_form["screen"]["imports"]["allow"]:
-                if pattern not in own:
-                    found.setdefault(pattern.removesuffix(".*"), other)
+                for one in _leading_to(pattern):
+                    if one not in own:
+                        found.setdefault(one, other)
     return tuple(sorted(found.items()))
+
+
+def _leading_to(pattern: str) -> list[str]:
+    """Return a module or member and what one writes to get at it: `import os` for `os.walk`."""
+    parts = pattern.removesuffix(".*").split(".")
+    return [".".join(parts[:count]) for count in range(1, len(parts) + 1)]
+
+
+def _is_stricter(other: dict[str, Any], form: dict[str, Any]) -> bool:
+    """Tell whether layer 2 is on in the other policy alone: what a facade has of a module is no way out for anyone."""
+    return bool(other["restrict"]["enabled"] and not form["restrict"]["enabled"])

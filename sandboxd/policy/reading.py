@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from sandboxd.errors import Code, SandboxdError
+from sandboxd.policy.rule_actions import refusal
 from sandboxd.policy.schema import PolicyFile
 from sandboxd.policy.strict_yaml import Document, Path, YamlProblemError, load
 
@@ -70,6 +71,10 @@ def _refuse_contradictions(source: Source) -> None:
         for name in sorted(set(rules.allow) & set(rules.deny)):
             path = ("screen", section, "deny", rules.deny.index(name))
             raise source.problem(path, f"{name!r} is both allowed and denied here", "Keep one of them.")
+    for rule, action in screen.actions.items() if screen else ():
+        refused = refusal(rule, action)
+        if refused is not None:
+            raise source.problem(("screen", "actions", rule), *refused)
 
 
 def _explain(origin: str, document: Document, error: ValidationError) -> SandboxdError:

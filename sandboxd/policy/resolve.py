@@ -5,7 +5,9 @@ loosens what stands below it, key by key:
 
 - a number or word replaces the parent's;
 - an `allow` list is added to the parent's, and takes the same entries out of the parent's `deny`; a `deny` list likewise;
-- `isolate.require` only grows, and `isolate.fresh` stays true: no file can drop what its parent demands.
+- `route.to` is an order of preference, so a file's own replaces the parent's;
+- `isolate.require` only grows, `isolate.fresh` stays true and `isolate.executor` never gets weaker: no file can drop what
+  its parent demands. `restrict` and `screen` are filters, which a file may switch off, `screen` only with `restrict`.
 
 Composition with other authorities (an organisation's ceiling, a principal's binding, the request) is a meet and happens
 after this; of these only the request exists, in `Policy.narrow`.
@@ -22,6 +24,7 @@ from typing import Any
 import yaml
 
 from sandboxd.events import Limits
+from sandboxd.policy.checks import check_effective, check_step
 from sandboxd.policy.model import Policy, ScreenRules
 from sandboxd.policy.reading import Source
 from sandboxd.policy.units import format_duration, format_size
@@ -89,6 +92,7 @@ FLOOR: Mapping[str, Any] = {
     },
 }
 
+_ORDERED = frozenset({"to"})
 _OPPOSITE = {"allow": "deny", "deny": "allow"}
 _SIZES = frozenset({"source", "line", "string", "max", "disk", "output"})
 _DURATIONS = frozenset({"wall", "grace", "cpu"})
@@ -99,14 +103,10 @@ def effective(chain: list[Source]) -> dict[str, Any]:
     merged = copy.deepcopy(dict(FLOOR))
     for source in chain:
         written = source.file.model_dump(by_alias=True, exclude_unset=True)
-        if merged["isolate"]["fresh"] and written.get("isolate", {}).get("fresh") is False:
-            raise source.problem(
-                ("isolate", "fresh"),
-                "an ancestor demands fresh processes, and this cannot be taken back",
-                "Remove the line, or extend a policy that does not demand it.",
-            )
+        check_step(source, merged, written)
         merged = _merge(merged, {key: written[key] for key in FLOOR if key in written})
     merged["screen"]["builtins"].pop("allow", None)  # it only takes names out of `deny`
+    check_effective(chain, merged)
     return merged
 
 
@@ -130,6 +130,7 @@ def build(source: Source, merged: dict[str, Any], elsewhere: tuple[tuple[str, st
         limits=_limits(merged["limits"]),
         executor=isolate["executor"],
         environment=isolate["environment"],
+        network=isolate["network"],
         require=tuple(isolate["require"]),
         fresh=isolate["fresh"],
         screen=_rules(merged, metadata.name, elsewhere),
@@ -145,7 +146,7 @@ def _merge(parent: Mapping[str, Any], child: Mapping[str, Any]) -> dict[str, Any
     for key, value in child.items():
         if isinstance(value, Mapping):
             merged[key] = _merge(parent.get(key, {}), value)
-        elif isinstance(value, list):
+        elif isinstance(value, list) and key not in _ORDERED:
             merged[key] = sorted({*merged.get(key, ()), *value})
             _take_out(merged, _OPPOSITE.get(key), value)
         else:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
 
 from sandboxd.hosts import ProtectionName
+from sandboxd.policy.rule_actions import SETTABLE
 from sandboxd.policy.units import DURATION_PATTERN, SIZE_PATTERN, parse_duration, parse_size
 
 Action: TypeAlias = Literal["deny", "route", "warn", "audit", "allow"]
@@ -33,7 +34,11 @@ ModulePattern: TypeAlias = Annotated[
 ]
 NamePattern: TypeAlias = Annotated[str, StringConstraints(pattern=rf"^{_NAME}\*?$", max_length=100)]
 Identifier: TypeAlias = Annotated[str, StringConstraints(pattern=rf"^{_NAME}$", max_length=100)]
-RuleName: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z]+(-[a-z]+)*$", max_length=60)]
+RuleName: TypeAlias = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z]+(-[a-z]+)*$", max_length=60),
+    WithJsonSchema({"type": "string", "enum": sorted(SETTABLE)}),
+]
 PolicyName: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
 
 
@@ -127,13 +132,16 @@ class Text(Section):
 
 
 class Restrict(Section):
-    """Layer 2: RestrictedPython's compiler with guards, and facades in place of modules."""
+    """Layer 2: RestrictedPython's compiler with guards, and facades in place of modules. It needs the screen."""
 
     enabled: bool | None = None
 
 
 class Route(Section):
-    """Where a one-shot goes whose worst finding has the action `route`: the first of `to` that lets it run."""
+    """Where a one-shot goes whose worst finding has the action `route`: the first of `to` that lets it run.
+
+    The order counts, so a child's list replaces its parent's. No target may isolate less than the policy itself.
+    """
 
     to: list[PolicyName] = []
 
@@ -154,11 +162,14 @@ class Screen(Section):
 class Isolate(Section):
     """Layer 3. `require` names protections without which no sandbox opens; a child only adds to it.
 
+    `executor` is the tier, from weaker to stronger: a jail of this host's kernel, a container, a container with a kernel of
+    its own. A child keeps its parent's or takes a stronger one.
+
     `fresh` starts each sandbox from an exec of its own: its own address layout, hash seed and stack canary, for the price
     of an interpreter's start. Once demanded it stays.
     """
 
-    executor: Literal["process"] | None = None
+    executor: Literal["process", "runc", "runsc"] | None = None
     environment: PolicyName | None = None
     network: Literal["none"] | None = None
     fresh: bool | None = None

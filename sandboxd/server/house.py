@@ -12,6 +12,7 @@ from sandboxd.log import Executions, Log, read_history
 from sandboxd.pipeline import Pipeline
 from sandboxd.policy import PolicySet
 from sandboxd.quota import Admission, Bounds
+from sandboxd.routing import Router
 from sandboxd.server.acceptor import Acceptor
 from sandboxd.server.wire import WireServer, add_admin, add_public, admin_server, public_server
 from sandboxd.service import AdminService, PeerNames, PolicyService, SandboxService
@@ -53,11 +54,11 @@ class House:
     ) -> None:
         self._config = config
         self._state = state
-        self._screener = screener
         self._group = group
         self._policies = PolicySet.load(
             config.policy_dir, default=config.default_policy, allow_unscreened=config.allow_unscreened
         )
+        self._router = Router(screener, self._policies)
         self._log = Log.open(
             state.log_dir,
             durability=config.durability,
@@ -68,7 +69,7 @@ class House:
         self._admission = Admission(
             Bounds(config.max_sessions, config.max_concurrent, config.max_queue, config.memory_total)
         )
-        self._pipeline = Pipeline(screener=screener, admission=self._admission, executions=self._executions)
+        self._pipeline = Pipeline(router=self._router, admission=self._admission, executions=self._executions)
         self._isolation = Isolation([executor])
         self.sessions = Sessions(
             group=group,
@@ -95,8 +96,15 @@ class House:
         await self._log.before("daemon_started", names)
         callers = PeerNames(public.private, only_uid)
         server = public_server(public.private, self._config)
-        sandbox = SandboxService(self.sessions, self._executions, self._log, callers)
-        add_public(server, sandbox, PolicyService(self._policies, self._screener, self._isolation, callers))
+        sandbox = SandboxService(
+            self.sessions,
+            self._executions,
+            self._log,
+            callers,
+            policies=self._policies,
+            router=self._router,
+        )
+        add_public(server, sandbox, PolicyService(self._policies, self._router, self._isolation, callers))
         await server.start("sandboxd.v1.SandboxService", "sandboxd.v1.PolicyService")
         self._servers.append(server)
         if only_uid is not None:

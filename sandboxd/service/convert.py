@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from sandboxd.events import Finding, Limits, Protection
     from sandboxd.executors.base import FileStat
-    from sandboxd.sessions import Item, RingEvent, Session
+    from sandboxd.sessions import Item, OneShot, RingEvent, Session
 
 DISPLAY_MAX_BYTES = 3 << 20
 _MESSAGE_BYTES = 256 << 10  # up to which events share a message
@@ -92,6 +92,14 @@ def opened_message(session: Session) -> pb.Opened:
         executor=facts.executor,
         pooled=session.box.pooled,
     )
+
+
+def routing_message(shot: OneShot) -> pb.SessionEvent:
+    """Tell the client of a one-shot that it moves, before anything is opened."""
+    event = pb.SessionEvent(execution_id=shot.execute.execution_id[:64])
+    if shot.verdict is not None:
+        event.verdict.CopyFrom(verdict_message(shot.verdict))
+    return event
 
 
 def open_wish(message: pb.Open) -> OpenWish:

@@ -16,7 +16,7 @@ from sandboxd.service.refusals import answering
 if TYPE_CHECKING:
     from sandboxd.isolate import Isolation
     from sandboxd.policy import Policy, PolicySet
-    from sandboxd.screen import Screener
+    from sandboxd.routing import Router
     from sandboxd.service.context import Context
     from sandboxd.service.peer import PeerNames
 
@@ -24,11 +24,9 @@ if TYPE_CHECKING:
 class PolicyService(PolicyServiceServicer):
     """Tells what policies say. Nothing here runs code."""
 
-    def __init__(
-        self, policies: PolicySet, screener: Screener, isolation: Isolation, peers: PeerNames
-    ) -> None:
+    def __init__(self, policies: PolicySet, router: Router, isolation: Isolation, peers: PeerNames) -> None:
         self._policies = policies
-        self._screener = screener
+        self._router = router
         self._isolation = isolation
         self._peers = peers
 
@@ -57,16 +55,18 @@ class PolicyService(PolicyServiceServicer):
                 packages=environment.packages,
                 yaml=policy.yaml,
                 screened=policy.screened,
+                restricted=policy.restricted,
+                executor=policy.executor,
+                route_to=policy.route_to,
             )
         raise AssertionError  # `answering` has raised
 
     async def Check(self, request: pb.CheckRequest, context: Context) -> pb.CheckResponse:  # noqa: N802
-        """Give the verdict of the screen."""
+        """Give the verdict of the screen, and the policy that would take what this one routes."""
         async with answering(context):
             self._peers.uid(context)
-            verdict = await self._screener.check(
-                request.code, self._policies.get(request.policy), thorough=True
-            )
+            policy = self._policies.get(request.policy)
+            verdict = await self._router.check(request.code, policy, thorough=True)
             return pb.CheckResponse(verdict=verdict_message(verdict))
         raise AssertionError  # `answering` has raised
 

@@ -8,19 +8,21 @@ from typing import TYPE_CHECKING
 from sandboxd_proto.v1 import sandbox_pb2 as pb
 
 from sandboxd.errors import SandboxdError
-from sandboxd.service.convert import event_message, open_wish, opened_message, result_message
+from sandboxd.service.convert import event_message, open_wish, opened_message, result_message, routing_message
 from sandboxd.service.files import FileService
 from sandboxd.service.refusals import answering
-from sandboxd.service.stream import SessionStream, execute_wish, write_feed
-from sandboxd.sessions import Item
+from sandboxd.service.stream import SessionStream, execute_wish, superseded, write_feed
+from sandboxd.sessions import Item, OneShot, route
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from sandboxd.log import Executions, Log, Record
+    from sandboxd.policy import PolicySet
+    from sandboxd.routing import Router
     from sandboxd.service.context import Context
     from sandboxd.service.peer import PeerNames
-    from sandboxd.sessions import Sessions
+    from sandboxd.sessions import ExecuteWish, Feed, Session, Sessions
 
 _EVENTS_MAX_BYTES = 3 << 20  # of one GetExecution answer; a re-attached stream has no such bound
 
@@ -28,9 +30,20 @@ _EVENTS_MAX_BYTES = 3 << 20  # of one GetExecution answer; a re-attached stream 
 class SandboxService(FileService):
     """Serves the callers of sandboxes."""
 
-    def __init__(self, sessions: Sessions, executions: Executions, log: Log, peers: PeerNames) -> None:
+    def __init__(
+        self,
+        sessions: Sessions,
+        executions: Executions,
+        log: Log,
+        peers: PeerNames,
+        *,
+        policies: PolicySet,
+        router: Router,
+    ) -> None:
         super().__init__(sessions, log, peers)
         self._executions = executions
+        self._policies = policies
+        self._router = router
 
     async def Session(  # type: ignore[override]  # noqa: N802  # reads and writes by the context
         self, _requests: AsyncIterator[pb.SessionRequest], context: Context
@@ -47,22 +60,33 @@ class SandboxService(FileService):
         The call ends with its result, and the sandbox a moment after it: see `Sessions.leave`.
         """
         async with answering(context):
-            wish = execute_wish(0, request.execute)
-            session = await self._sessions.open(self._peers.uid(context), open_wish(request.open))
+            uid = self._peers.uid(context)
+            shot = await self._routed(request)
+            if shot.verdict is not None:
+                await context.write(routing_message(shot))
+            session = await self._sessions.open(uid, shot.opening)
             feed = session.attach(0)
             try:
                 await context.write(pb.SessionEvent(opened=opened_message(session)))
-                self._sessions.execute(session, wish, feed)
-                session.finish(feed)
+                _begin(self._sessions, session, shot.execute, feed)
                 await write_feed(feed, context)
             except BaseException:
                 self._sessions.close_after_execution(session, "its one run was left", "client")
                 raise
             finally:
                 session.detach(feed)
+            if session.flight is not None:  # its client came back by another stream: that one gets the result
+                self._sessions.close_after_execution(session, "its one run ended", "client")
+                return
             closing = self._sessions.leave(session, "its one run ended", "client")
             if closing is not None:
                 await asyncio.shield(closing)
+
+    async def _routed(self, request: pb.RunRequest) -> OneShot:
+        """Find the policy under which a one-shot is to be opened."""
+        self._sessions.check_draining()
+        wanted = OneShot(open_wish(request.open), execute_wish(0, request.execute))
+        return wanted if request.no_routing else await route(wanted, self._policies, self._router)
 
     async def GetExecution(  # noqa: N802
         self, request: pb.GetExecutionRequest, context: Context
@@ -106,6 +130,15 @@ class SandboxService(FileService):
                 return False
             message.events.append(event)
         return True
+
+
+def _begin(sessions: Sessions, session: Session, wish: ExecuteWish, feed: Feed) -> None:
+    """Start the execution of a one-shot."""
+    if not session.shows(feed):
+        # Its client came back by another stream and may have been told that nothing began: so nothing may.
+        raise superseded()
+    sessions.execute(session, wish, feed)
+    session.finish(feed)
 
 
 def _record_message(record: Record) -> pb.GetExecutionResponse:

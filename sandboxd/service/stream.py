@@ -87,7 +87,7 @@ class SessionStream:
         kind = request.WhichOneof("request")
         if not session.shows(feed):
             # Its client attached elsewhere: what is still under way here must not start behind the newer stream's back.
-            raise _superseded()
+            raise superseded()
         if kind == "execute":
             self._sessions.execute(session, execute_wish(request.request_id, request.execute), feed)
         elif kind == "interrupt":
@@ -121,7 +121,8 @@ def _execution_id(request: pb.SessionRequest) -> str:
     return request.interrupt.execution_id[:64] if kind == "interrupt" else ""
 
 
-def _superseded() -> SandboxdError:
+def superseded() -> SandboxdError:
+    """Return the refusal for a stream whose client attached to the session elsewhere."""
     return SandboxdError(
         Code.SESSION_NOT_FOUND,
         "The session was attached elsewhere.",

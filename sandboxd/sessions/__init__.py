@@ -1,6 +1,7 @@
 """Sessions: interpreters that outlive the streams of their clients, each answering to one user id."""
 
 from sandboxd.sessions.feed import Feed, Item
+from sandboxd.sessions.one_shot import OneShot, route
 from sandboxd.sessions.registry import OpenWish, Sessions, Terms
 from sandboxd.sessions.ring import Entry, EventRing, Refusal, RingEvent
 from sandboxd.sessions.session import ExecuteWish, Facts, Session, State
@@ -12,6 +13,7 @@ __all__ = (
     "Facts",
     "Feed",
     "Item",
+    "OneShot",
     "OpenWish",
     "Refusal",
     "RingEvent",
@@ -19,4 +21,5 @@ __all__ = (
     "Sessions",
     "State",
     "Terms",
+    "route",
 )

@@ -69,6 +69,22 @@ class ExecuteWish:
     timeout_seconds: float = 0.0
 
 
+def check_timeout(timeout_seconds: float, wall_seconds: float) -> None:
+    """Hold a wanted timeout to a wall limit.
+
+    Raises:
+        SandboxdError: LIMIT_ABOVE_POLICY.
+    """
+    if not 0 <= timeout_seconds <= wall_seconds:
+        raise SandboxdError(
+            Code.LIMIT_ABOVE_POLICY,
+            f"timeout_seconds must be from 0 to {wall_seconds:g}, the session's wall limit.",
+            remedy="Ask for less, or choose a policy that allows more.",
+            failure=FailureClass.NOT_STARTED,
+            limit="wall_seconds",
+        )
+
+
 class Session:
     """A box and its owner's view on it. Made by `Sessions.open`, ended by `Sessions.close`."""
 
@@ -270,14 +286,7 @@ class Session:
                 failure=FailureClass.NOT_STARTED,
             )
         wall = self.facts.limits.wall_seconds
-        if not 0 <= wish.timeout_seconds <= wall:
-            raise SandboxdError(
-                Code.LIMIT_ABOVE_POLICY,
-                f"timeout_seconds must be from 0 to {wall:g}, the session's wall limit.",
-                remedy="Ask for less, or choose a policy that allows more.",
-                failure=FailureClass.NOT_STARTED,
-                limit="wall_seconds",
-            )
+        check_timeout(wish.timeout_seconds, wall)
         return Snippet(
             execution_id=wish.execution_id,
             uid=self.facts.uid,

@@ -85,7 +85,7 @@ def house(tmp_path, policy):
         executions = Executions.open(log, [])
 
         def pipeline(self, verdict: Verdict = ALLOW) -> Pipeline:
-            return Pipeline(screener=Screen(verdict), admission=self.admission, executions=self.executions)
+            return Pipeline(router=Screen(verdict), admission=self.admission, executions=self.executions)
 
         def flight(self, execution_id="execution-1", code="1", session="s-1", uid=7) -> Flight:
             return Flight(Snippet(execution_id, uid, session, code, policy, 5.0))

@@ -62,15 +62,17 @@ class AsyncFlight:
         *,
         bound_seconds: float,
         idempotent: bool,
+        sent: bool = False,
     ) -> None:
         self.told_badly = False
         self._session = session
         self._execute = execute
         self._tell_caller = tell
         self._deadline = Deadline(bound_seconds)
-        self._may_send = 2 if idempotent else 1
+        self._sent = sent  # with what opened the session: a one-shot
+        self._may_send = 0 if sent else 2 if idempotent else 1
         self._request_id = 0
-        self._gatherer = Gatherer(execute.execution_id)
+        self._gatherer = Gatherer(execute.execution_id, session.routing)
         self._record: pb.GetExecutionResponse | None = None  # once the daemon said that it is over
         self._until = self._deadline
         self._interrupted = False
@@ -81,8 +83,9 @@ class AsyncFlight:
         Raises:
             NotStartedError, InDoubtError, SessionLostError: see this module's text.
         """
-        await self._attach_idle()
-        await self._send()
+        if not self._sent:
+            await self._attach_idle()
+            await self._send()
         while True:
             try:
                 event = await self._session.receive(self._until)
@@ -173,6 +176,8 @@ class AsyncFlight:
         session = self._session
         if session.closing:
             raise await self._lost(session.closed_error(""))
+        if self._sent and isinstance(broken.error, NotStartedError):
+            raise broken.error  # a one-shot that was opened and then refused
         if isinstance(broken.error, SessionLostError):
             raise await self._lost(broken.error)
         while True:

@@ -171,8 +171,10 @@ class AsyncSandbox:
         flight = AsyncFlight(
             session,
             execute,
-            functools.partial(_tell, {"stdout": on_stdout, "stderr": on_stderr, "result": on_result}),
-            bound_seconds=_bound_seconds(session.opened, timeout),
+            functools.partial(
+                tell_listeners, {"stdout": on_stdout, "stderr": on_stderr, "result": on_result}
+            ),
+            bound_seconds=bound_seconds(session.opened, timeout),
             idempotent=idempotent,
         )
         if not await session.turn.take(0):
@@ -300,9 +302,7 @@ class AsyncSandbox:
 
     async def _open_session(self) -> AsyncSession:
         deadline = Deadline(self._open_seconds)
-        address = self._wanted_address or os.environ.get("SANDBOXD_ADDRESS")
-        if not address:
-            address = await in_thread(functools.partial(_embedded.start, deadline))
+        address = await find_address(self._wanted_address, deadline)
         connection = Connection(check_address(address))
         session = AsyncSession(connection, address)
         try:
@@ -314,7 +314,17 @@ class AsyncSandbox:
         return session
 
 
-async def _tell(listeners: Mapping[str, Callback[str] | Callback[Result] | None], piece: Piece) -> None:
+async def find_address(wanted: str | None, deadline: Deadline) -> str:
+    """Return the daemon's address: the wanted one, that of the environment, or a private daemon's, which it starts."""
+    address = wanted or os.environ.get("SANDBOXD_ADDRESS")
+    if not address:
+        address = await in_thread(functools.partial(_embedded.start, deadline))
+    return address
+
+
+async def tell_listeners(
+    listeners: Mapping[str, Callback[str] | Callback[Result] | None], piece: Piece
+) -> None:
     """Hand a piece to the caller's function for it."""
     kind, value = piece
     listener = listeners[kind]
@@ -330,7 +340,7 @@ def _busy() -> NotStartedError:
     )
 
 
-def _bound_seconds(opened: pb.Opened, timeout: float | None) -> float:
+def bound_seconds(opened: pb.Opened, timeout: float | None) -> float:
     """Return how long a call may take in all: the daemon keeps deadline + grace + max(5 %, 50 ms)."""
     wall = opened.limits.wall_seconds
     deadline = min(timeout, wall) if timeout and wall else timeout or wall

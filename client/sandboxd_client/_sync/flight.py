@@ -64,15 +64,17 @@ class Flight:
         *,
         bound_seconds: float,
         idempotent: bool,
+        sent: bool = False,
     ) -> None:
         self.told_badly = False
         self._session = session
         self._execute = execute
         self._tell_caller = tell
         self._deadline = Deadline(bound_seconds)
-        self._may_send = 2 if idempotent else 1
+        self._sent = sent  # with what opened the session: a one-shot
+        self._may_send = 0 if sent else 2 if idempotent else 1
         self._request_id = 0
-        self._gatherer = Gatherer(execute.execution_id)
+        self._gatherer = Gatherer(execute.execution_id, session.routing)
         self._record: pb.GetExecutionResponse | None = None  # once the daemon said that it is over
         self._until = self._deadline
         self._interrupted = False
@@ -83,8 +85,9 @@ class Flight:
         Raises:
             NotStartedError, InDoubtError, SessionLostError: see this module's text.
         """
-        self._attach_idle()
-        self._send()
+        if not self._sent:
+            self._attach_idle()
+            self._send()
         while True:
             try:
                 event = self._session.receive(self._until)
@@ -175,6 +178,8 @@ class Flight:
         session = self._session
         if session.closing:
             raise self._lost(session.closed_error(""))
+        if self._sent and isinstance(broken.error, NotStartedError):
+            raise broken.error  # a one-shot that was opened and then refused
         if isinstance(broken.error, SessionLostError):
             raise self._lost(broken.error)
         while True:

@@ -38,6 +38,7 @@ class Session:
         self.opened = pb.Opened()
         self.running = ""
         self.closing = False
+        self.routing: pb.Verdict | None = None  # why a one-shot was opened under another policy
         self._address = address
         self._stream: SessionStream | None = None
         self._last_sequence = 0
@@ -54,6 +55,16 @@ class Session:
             self.opened = self._handshake(pb.SessionRequest(open=wanted), deadline)
         except StreamBrokenError as broken:
             raise broken.error or self.unreachable_error() from None
+
+    def open_run(self, request: pb.RunRequest, deadline: Deadline) -> None:
+        """Open the session of a one-shot. Its stream brings the events of its execution and takes no requests.
+
+        Raises:
+            StreamBrokenError: the stream ended without an answer, or with the daemon's refusal.
+            SandboxError: no answer in time.
+        """
+        self._stream = self.connection.run_stream(request)
+        self.opened = self._await_opened(0, deadline)
 
     def attach(self, deadline: Deadline) -> None:
         """Attach to the session again, with a new stream.
@@ -89,6 +100,8 @@ class Session:
             kind = event.WhichOneof("event")
             if kind == "opened":
                 return event.opened
+            if kind == "verdict" and event.verdict.route_to:
+                self.routing = event.verdict
             if kind == "refused" and event.request_id == request_id:
                 raise error_from_info(event.refused.error, event.refused.retry_after_seconds)
             if kind == "closed":

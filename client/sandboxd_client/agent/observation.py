@@ -103,6 +103,10 @@ def _denial(execution: Execution) -> Iterator[str]:
         yield f"- and {len(findings) - _MAX_FINDINGS} more"
     if not findings:
         yield f"- {execution.evidence.detail or execution.evidence.code or 'no reason was given'}"
+    if execution.verdict and execution.verdict.routable:
+        where = inert(clip(execution.verdict.route_to, _MAX_NAME))
+        yield f"Policy {where} would run it, but this sandbox keeps its policy: do it without what is named above."
+        return
     yield "Write the block again in a way that the policy allows."
 
 

@@ -798,6 +798,9 @@ class RunRequest(google.protobuf.message.Message):
 
     OPEN_FIELD_NUMBER: builtins.int
     EXECUTE_FIELD_NUMBER: builtins.int
+    NO_ROUTING_FIELD_NUMBER: builtins.int
+    no_routing: builtins.bool
+    """stay under this policy: what it routes is denied"""
     @property
     def open(self) -> Global___Open: ...
     @property
@@ -807,9 +810,10 @@ class RunRequest(google.protobuf.message.Message):
         *,
         open: Global___Open | None = ...,
         execute: Global___Execute | None = ...,
+        no_routing: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["execute", b"execute", "open", b"open"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["execute", b"execute", "open", b"open"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["execute", b"execute", "no_routing", b"no_routing", "open", b"open"]) -> None: ...
 
 Global___RunRequest: typing_extensions.TypeAlias = RunRequest
 
@@ -1183,12 +1187,19 @@ class GetPolicyResponse(google.protobuf.message.Message):
     PACKAGES_FIELD_NUMBER: builtins.int
     YAML_FIELD_NUMBER: builtins.int
     SCREENED_FIELD_NUMBER: builtins.int
+    RESTRICTED_FIELD_NUMBER: builtins.int
+    EXECUTOR_FIELD_NUMBER: builtins.int
+    ROUTE_TO_FIELD_NUMBER: builtins.int
     grace_seconds: builtins.float
     environment: builtins.str
     python_version: builtins.str
     yaml: builtins.str
     """the effective policy"""
     screened: builtins.bool
+    restricted: builtins.bool
+    """layer 2 is on: compiled for guards, modules are facades"""
+    executor: builtins.str
+    """process, runc or runsc"""
     @property
     def summary(self) -> Global___PolicySummary: ...
     @property
@@ -1200,6 +1211,10 @@ class GetPolicyResponse(google.protobuf.message.Message):
     @property
     def packages(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """name==version, as installed"""
+
+    @property
+    def route_to(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """where a one-shot may move to, in this order"""
 
     def __init__(
         self,
@@ -1214,9 +1229,12 @@ class GetPolicyResponse(google.protobuf.message.Message):
         packages: collections.abc.Iterable[builtins.str] | None = ...,
         yaml: builtins.str = ...,
         screened: builtins.bool = ...,
+        restricted: builtins.bool = ...,
+        executor: builtins.str = ...,
+        route_to: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["limits", b"limits", "summary", b"summary"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["allowed_imports", b"allowed_imports", "denied_builtins", b"denied_builtins", "environment", b"environment", "grace_seconds", b"grace_seconds", "limits", b"limits", "packages", b"packages", "python_version", b"python_version", "screened", b"screened", "summary", b"summary", "yaml", b"yaml"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["allowed_imports", b"allowed_imports", "denied_builtins", b"denied_builtins", "environment", b"environment", "executor", b"executor", "grace_seconds", b"grace_seconds", "limits", b"limits", "packages", b"packages", "python_version", b"python_version", "restricted", b"restricted", "route_to", b"route_to", "screened", b"screened", "summary", b"summary", "yaml", b"yaml"]) -> None: ...
 
 Global___GetPolicyResponse: typing_extensions.TypeAlias = GetPolicyResponse
 

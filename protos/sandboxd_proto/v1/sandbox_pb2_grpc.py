@@ -87,7 +87,8 @@ class SandboxServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def Run(self, request, context):
-        """One-shot: open, execute, close. Streams the same events as Session.
+        """One-shot: open, execute, close. Streams the same events as Session. Where the policy routes the code to another one,
+        the first event is that verdict, and everything after it is the other policy's.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

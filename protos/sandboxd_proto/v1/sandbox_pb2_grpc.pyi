@@ -232,7 +232,9 @@ class SandboxServiceStub(typing.Generic[_SandboxServiceSessionType, _SandboxServ
     """The main way: one long-lived stream a session. A session outlives its stream until its lease ends."""
 
     Run: _SandboxServiceRunType
-    """One-shot: open, execute, close. Streams the same events as Session."""
+    """One-shot: open, execute, close. Streams the same events as Session. Where the policy routes the code to another one,
+    the first event is that verdict, and everything after it is the other policy's.
+    """
 
     GetExecution: _SandboxServiceGetExecutionType
     """What became of an execution; the way out of IN_DOUBT."""
@@ -297,7 +299,9 @@ class SandboxServiceServicer(metaclass=abc.ABCMeta):
         request: sandboxd_proto.v1.sandbox_pb2.RunRequest,
         context: _ServicerContext,
     ) -> typing.Union[collections.abc.Iterator[sandboxd_proto.v1.sandbox_pb2.SessionEvent], collections.abc.AsyncIterator[sandboxd_proto.v1.sandbox_pb2.SessionEvent]]:
-        """One-shot: open, execute, close. Streams the same events as Session."""
+        """One-shot: open, execute, close. Streams the same events as Session. Where the policy routes the code to another one,
+        the first event is that verdict, and everything after it is the other policy's.
+        """
 
     @abc.abstractmethod
     def GetExecution(

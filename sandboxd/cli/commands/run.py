@@ -38,24 +38,29 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", action="store_true", help="print everything as one JSON document at the end"
     )
+    parser.add_argument(
+        "--no-routing",
+        action="store_true",
+        help="stay under the policy: deny what it would send to another one",
+    )
     add_connection(parser)
     parser.set_defaults(run=_run)
 
 
 def _run(arguments: argparse.Namespace) -> int:
     code = read_program(arguments.file)
-    from sandboxd_client import Sandbox  # noqa: PLC0415  # grpc: only where a daemon is asked
+    from sandboxd_client import OneShot  # noqa: PLC0415  # grpc: only where a daemon is asked
 
-    with Sandbox(policy=arguments.policy, address=arguments.address) as sandbox:
-        if arguments.json:
-            execution = sandbox.run_code(code, timeout=arguments.timeout)
-        else:
-            execution = sandbox.run_code(
-                code,
-                timeout=arguments.timeout,
-                on_stdout=output.write,
-                on_stderr=lambda text: output.write(text, sys.stderr),
-            )
+    one_shot = OneShot(arguments.policy, arguments.address, routing=not arguments.no_routing)
+    if arguments.json:
+        execution = one_shot.run(code, timeout=arguments.timeout)
+    else:
+        execution = one_shot.run(
+            code,
+            timeout=arguments.timeout,
+            on_stdout=output.write,
+            on_stderr=lambda text: output.write(text, sys.stderr),
+        )
     if arguments.json:
         output.emit_json(_jsonable(asdict(execution)))
     else:
@@ -73,6 +78,12 @@ def _tell(execution: Execution, name: str) -> None:
     if execution.verdict is not None and not execution.verdict.allowed:
         for text in finding_lines(execution.verdict, name):
             output.note(text)
+    if execution.routing is not None:
+        for text in finding_lines(execution.routing, name):
+            output.note(text)
+        output.note(
+            f"sandboxd: policy {execution.routing.policy} routed it to policy {execution.routing.route_to}"
+        )
     if execution.outcome not in {"ok", "error"}:
         evidence = " ".join(part for part in (execution.evidence.code, execution.evidence.detail) if part)
         output.note(f"sandboxd: {execution.outcome}" + (f": {evidence}" if evidence else ""))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ from sandboxd_client.agent import (
 )
 from sandboxd_client.errors import InDoubtError, SandboxError
 from sandboxd_client.models import ModelReply, TokenUsage, ToolCall
-from sandboxd_client.results import FinalAnswer, Outcome
+from sandboxd_client.results import Decision, FinalAnswer, Outcome
 from tiny_sandbox import REFUSED, TinySandbox, denied, ended
 
 if TYPE_CHECKING:
@@ -64,6 +65,17 @@ async def test_a_denial_reaches_the_model_with_place_and_hint():
     result, model, _ = await run([block("import os"), block("final_answer(1)")], sandbox)
     told = model.calls[1][-1].content
     assert "line 1, column 8: os may not be imported. [import-not-allowed] Hint: Use pathlib." in told
+    assert "nothing of it was executed" in told
+    assert result.outcome is AgentOutcome.ANSWERED
+
+
+async def test_what_another_policy_would_take_is_to_be_done_without():
+    refused = denied("numpy is native.", "Policy data-science takes it.", 1, 8)
+    verdict = dataclasses.replace(refused.verdict, decision=Decision.ROUTE, route_to="data-science")
+    sandbox = TinySandbox({"import numpy": dataclasses.replace(refused, verdict=verdict)})
+    result, model, _ = await run([block("import numpy"), block("final_answer(1)")], sandbox)
+    told = model.calls[1][-1].content
+    assert "Policy data-science would run it, but this sandbox keeps its policy" in told
     assert "nothing of it was executed" in told
     assert result.outcome is AgentOutcome.ANSWERED
 

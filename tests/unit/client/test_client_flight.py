@@ -8,7 +8,7 @@ import time
 import pytest
 from fake_daemon import CUT, END, LOSE, FakeDaemon, info, result, stderr, stdout
 from sandboxd_client import InDoubtError, NotStartedError, Outcome, Sandbox, SessionLostError
-from sandboxd_client._sync.sandbox import _bound_seconds
+from sandboxd_client._sync.sandbox import bound_seconds
 from sandboxd_proto.v1 import sandbox_pb2 as pb
 
 
@@ -122,7 +122,7 @@ def test_the_bound_is_deadline_grace_tolerance_and_margin(
 ) -> None:
     monkeypatch.setattr("sandboxd_client._sync.sandbox.MARGIN_SECONDS", 2.0)
     opened = pb.Opened(limits=pb.Limits(wall_seconds=wall), grace_seconds=0.25)
-    assert _bound_seconds(opened, timeout) == pytest.approx(bound)
+    assert bound_seconds(opened, timeout) == pytest.approx(bound)
 
 
 def test_an_interrupted_latecomer_is_still_a_result(fake: FakeDaemon, sandbox: Sandbox) -> None:

@@ -69,6 +69,29 @@ def test_an_outcome_of_a_newer_daemon_is_unknown_and_not_ok() -> None:
     assert not Verdict(decision=Decision.DENY).allowed
 
 
+def test_what_is_routed_is_not_allowed_here_and_has_where_to_go() -> None:
+    routed = Verdict(decision=Decision.ROUTE, route_to="data-science")
+    assert (routed.allowed, routed.routable) == (False, True)
+    assert not Verdict(decision=Decision.ROUTE).routable, "a daemon that names nobody"
+    assert not Verdict(decision=Decision.DENY, route_to="data-science").routable
+    assert all(Verdict(decision=one).allowed for one in (Decision.ALLOW, Decision.WARN))
+
+
+def test_the_verdict_that_moved_a_one_shot_stands_beside_the_one_it_ran_under() -> None:
+    gatherer = Gatherer("id", pb.Verdict(decision=pb.DECISION_ROUTE, policy="pure", route_to="default"))
+    gatherer.add(pb.SessionEvent(verdict=pb.Verdict(decision=pb.DECISION_ALLOW, policy="default")))
+    execution, _ = gatherer.finish(pb.Result(outcome=pb.OUTCOME_OK))
+    assert execution.routing is not None
+    assert execution.verdict is not None
+    assert (execution.routing.policy, execution.verdict.policy) == ("pure", "default")
+    assert Gatherer("id").finish(pb.Result())[0].routing is None
+
+
+def test_a_policy_s_axes_and_routes_are_read() -> None:
+    told = _decode.policy_info(pb.GetPolicyResponse(restricted=True, executor="process", route_to=["a", "b"]))
+    assert (told.restricted, told.executor, told.route_to) == (True, "process", ("a", "b"))
+
+
 def test_text_is_none_unless_there_was_a_value() -> None:
     assert Gatherer("id").finish(pb.Result())[0].text is None
     assert Gatherer("id").finish(pb.Result(text=""))[0].text == ""

@@ -427,7 +427,10 @@ def test_metaclasses_make_no_class_from_a_dictionary() -> None:
         with pytest.raises(TypeError, match="cannot be written in restricted code"):
             run(f"import {module}\nclass Sub({module}.{name}): pass")
         assert metaclasses.real(getattr(facades.load(module), name)) is getattr(sys.modules[module], name)
-    assert value("isinstance(abc.ABC, abc.ABCMeta), isinstance(int, abc.ABCMeta)", "import abc") == (True, False)
+    assert value("isinstance(abc.ABC, abc.ABCMeta), isinstance(int, abc.ABCMeta)", "import abc") == (
+        True,
+        False,
+    )
 
 
 def test_enum_property_names_no_attribute() -> None:

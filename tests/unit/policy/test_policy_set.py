@@ -43,7 +43,7 @@ def test_shipped_policies_are_the_top_level_folder():
     top = Path(__file__).parents[3] / "policies"
     shipped = Path(sandboxd.policy.__file__).parent / "shipped"
     assert shipped.resolve() == top
-    assert {one.stem for one in top.glob("*.yaml")} == {"default", "data-science", "unscreened"}
+    assert {one.stem for one in top.glob("*.yaml")} == {"default", "data-science", "pure", "unscreened"}
 
 
 def test_every_shipped_policy_describes_itself():
@@ -102,7 +102,7 @@ def test_an_unknown_name_lists_the_known_ones():
 
 def test_effective_yaml_is_a_policy_that_yields_itself():
     """A reviewer can take what the daemon shows, and get that policy."""
-    for name in ("default", "data-science"):
+    for name in ("default", "data-science", "pure"):
         policy = load().get(name)
         again = read_source("again.yaml", policy.yaml.encode()).file
         assert again.limits.wall == policy.limits.wall_seconds
@@ -126,7 +126,7 @@ def test_a_policy_that_says_nothing_is_the_floor(write):
 
 def test_the_floor_is_at_most_every_shipped_policy(write):
     floor = load(write("bare")).get("bare")
-    for name in ("default", "data-science"):
+    for name in ("default", "data-science", "pure"):
         policy = load().get(name)
         for field in (
             "wall_seconds",

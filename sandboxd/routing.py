@@ -1,0 +1,79 @@
+"""Where a snippet may run: the screen's verdict, completed with the weakest tier and the policy that would take it.
+
+A policy says of some rules that breaking them needs a stronger tier (`route`), and which policies may take such a snippet
+(`route.to`). The first of these whose own screen passes the source takes it; a target that would route it on does not, so
+there is one hop and no circle. None takes it: the verdict is `deny`, with the same findings.
+
+Three things make routing safe. A policy never loads whose targets isolate less than itself (`Policy.weakness_of`), and
+that is asked again here. A request may only narrow: it is held to its own policy first, then to the smaller of what it
+asked for and what the target grants. And routing decides nothing about running: whoever opened a box under the target
+takes the one way through the pipeline, which screens under the policy that runs. So no record, slot or sandbox exists for a
+snippet before its policy is known, and its intent names that policy.
+
+Only a one-shot moves. A session has variables where it is, so it stays, and its verdict names where to go.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from typing import TYPE_CHECKING
+
+from sandboxd.events import Decision, Verdict
+
+if TYPE_CHECKING:
+    from sandboxd.events import Finding
+    from sandboxd.policy import Policy, PolicySet
+    from sandboxd.screen import Screener
+
+_logger = logging.getLogger(__name__)
+PASSING = frozenset({Decision.ALLOW, Decision.WARN})
+
+
+class Router:
+    """Gives verdicts that say where a source may run. Belongs to the event loop of its screener."""
+
+    def __init__(self, screener: Screener, policies: PolicySet) -> None:
+        self._screener = screener
+        self._policies = policies
+
+    async def check(self, code: str, policy: Policy, *, thorough: bool = False) -> Verdict:
+        """Return the verdict on a source under a policy; never raises for what the source is.
+
+        Args:
+            code: the text.
+            policy: whose rules hold.
+            thorough: report also what only the compiler finds.
+        """
+        verdict = await self._screener.check(code, policy, thorough=thorough)
+        if verdict.decision in PASSING:
+            return dataclasses.replace(verdict, min_tier=policy.min_tier)
+        if verdict.decision is not Decision.ROUTE:
+            return verdict
+        taker = await self._taker(code, policy, thorough=thorough)
+        if taker is None:
+            return dataclasses.replace(verdict, decision=Decision.DENY)
+        return dataclasses.replace(
+            verdict,
+            route_to=taker.name,
+            min_tier=taker.min_tier,
+            findings=tuple(_with_taker(finding, taker.name) for finding in verdict.findings),
+        )
+
+    async def _taker(self, code: str, policy: Policy, *, thorough: bool) -> Policy | None:
+        for name in policy.route_to:
+            target = self._policies.get(name)
+            weakness = policy.weakness_of(target)
+            if weakness:  # no policy loads like this: a defect of ours, and it must not move a snippet
+                _logger.error("route refused", extra={"policy": policy.name, "reason": weakness})
+                continue
+            if (await self._screener.check(code, target, thorough=thorough)).decision in PASSING:
+                return target
+        return None
+
+
+def _with_taker(finding: Finding, name: str) -> Finding:
+    """Say in the hint who takes it: to a model the hint is what to do next."""
+    if finding.action != "route" or f"policy {name}" in finding.hint.lower():
+        return finding
+    return dataclasses.replace(finding, hint=f"{finding.hint} Policy {name} takes it.".lstrip())

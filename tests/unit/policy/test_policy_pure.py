@@ -1,0 +1,62 @@
+"""The policy `pure` and the table of facades agree: what the screen lets through is there, and what is there is let through."""
+
+from __future__ import annotations
+
+import pytest
+
+from sandboxd.guest.restricted import facades
+from sandboxd.guest.restricted.facades.tables import TABLE
+from sandboxd.policy import PolicySet
+from sandboxd.restrict import names
+from sandboxd.screen.engine.rules import Modules
+
+PURE = PolicySet.load(None, default="default", allow_unscreened=False).get("pure")
+MODULES = Modules(list(PURE.screen.imports_allow), list(PURE.screen.imports_deny))
+
+
+def listed(module: str) -> set[str]:
+    """Return every member that the table has of a module, on any Python."""
+    entry = TABLE[module]
+    return {*entry.members.split(), *entry.sealed.split(), *entry.wrapped, *entry.children.split()}
+
+
+def split(path: str) -> tuple[str, str]:
+    """Return the longest module of a path that has a facade, and the member after it."""
+    module, _, member = path.rpartition(".")
+    return (path, "") if path in facades.NAMES else (module, member)
+
+
+@pytest.mark.parametrize("path", PURE.screen.imports_allow)
+def test_what_pure_allows_has_a_facade(path: str) -> None:
+    module, member = split(path)
+    assert module in facades.NAMES
+    assert not member or member in listed(module)
+
+
+@pytest.mark.parametrize("name", sorted(facades.NAMES))
+def test_every_facade_can_be_imported_under_pure(name: str) -> None:
+    assert MODULES.module_allowed(name) or MODULES.leads_to_members(name)
+
+
+@pytest.mark.parametrize("path", PURE.screen.imports_deny)
+def test_what_pure_denies_is_what_a_facade_leaves_out(path: str) -> None:
+    """So that it is refused before it runs, and a one-shot moves to where it is."""
+    module, member = split(path)
+    assert member
+    assert member not in listed(module)
+    assert not MODULES.member_allowed(path)
+
+
+@pytest.mark.parametrize("name", sorted(facades.NAMES))
+def test_what_a_facade_has_the_screen_lets_through(name: str) -> None:
+    if MODULES.module_allowed(name):
+        assert {member for member in listed(name) if not MODULES.member_allowed(f"{name}.{member}")} == set()
+
+
+def test_the_screen_and_layer_2_know_the_same_names() -> None:
+    """A dunder that one lets through and the other refuses would be a hint that leads nowhere."""
+    known = (
+        names.METHODS | names.LABELS | names.ERRORS | names.READABLE | names.BOOKKEEPING | names.CLASS_FACTS
+    )
+    assert set(PURE.screen.attributes_allow) == known
+    assert names.ABSENT_BUILTINS.keys() <= set(PURE.screen.builtins_deny)
