@@ -7,7 +7,7 @@ from sandboxd.screen.engine.rules import Rules
 from sandboxd.screen.engine.text import check_text
 
 POLICIES = PolicySet.load(None, default="default", allow_unscreened=True)
-RULES = {name: Rules(POLICIES.get(name).screen.as_json()) for name in ("default", "data-science")}
+RULES = {name: Rules(POLICIES.get(name).screen.as_json()) for name in POLICIES.names()}
 
 
 def screen_source(source: str, /, policy: str = "default", **budgets: int) -> list[dict]:

@@ -15,6 +15,8 @@ from sandboxd.guest.restricted.facades.tables import (
 )
 from sandboxd.guest.restricted.facades.tables.entry import Entry
 
+__all__ = ("TABLE", "Entry")
+
 TABLE: Dict[str, Entry] = {
     **numbers.TABLE,
     **data.TABLE,
