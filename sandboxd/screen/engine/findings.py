@@ -48,6 +48,10 @@ class Findings:
     def __len__(self) -> int:
         return len(self._found)
 
+    def has(self, rule: str) -> bool:
+        """Say whether a rule was broken, whatever the policy makes of it."""
+        return any(one["rule"] == rule for one in self._found.values())
+
     def add(
         self,
         rule: str,

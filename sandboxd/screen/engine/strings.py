@@ -10,10 +10,35 @@ from typing import Any
 
 from .findings import Findings, clip
 from .inventory import Inventory
-from .names import report_format
+from .names import report_attribute, report_format
 from .rules import Rules
 from .scopes import Scope
 
+# Where computed attribute names are let through, the text still shows what most of them are computed from.
+_TELLING = frozenset(
+    [
+        "__base__",
+        "__bases__",
+        "__builtins__",
+        "__class__",
+        "__closure__",
+        "__code__",
+        "__dict__",
+        "__func__",
+        "__getattribute__",
+        "__globals__",
+        "__import__",
+        "__loader__",
+        "__mro__",
+        "__reduce__",
+        "__reduce_ex__",
+        "__self__",
+        "__spec__",
+        "__subclasses__",
+        "__traceback__",
+        "__wrapped__",
+    ]
+)
 _MAX_NESTING = 2  # str.format itself allows no more
 # A replacement field with at least one attribute or index: the name, then `.attribute` and `[index]` links. For texts that
 # str.format would give up on: pieces of a template.
@@ -26,6 +51,10 @@ def check(inventory: Inventory, rules: Rules, found: Findings) -> None:
     for constant in inventory.constants:
         if isinstance(constant.value, str) and "{" in constant.value and "." in constant.value:
             _check_fields(constant, constant.value, rules, found)
+    if rules.dynamic != "deny" and found.has("dynamic-attribute"):
+        for constant in inventory.constants:
+            if constant.value in _TELLING and (rule := rules.attribute_verdict(str(constant.value))):
+                report_attribute(rule, str(constant.value), constant, found)
     for node, scope in inventory.templates:
         if not is_constant_template(node.value, scope):
             report_format(node, node.attr, rules, found)
