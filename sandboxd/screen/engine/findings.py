@@ -20,6 +20,7 @@ _MAX_TEXT = 300
 _MAX_SYMBOL = 100
 _LINE_ENDS = re.compile(r"\r\n|\r|\n")  # what the tokenizer splits on; str.splitlines splits on more
 _ORDER = {"error": 0, "warning": 1, "note": 2}
+_WORST = {"deny": 0, "route": 1, "warn": 2, "audit": 3}
 SEVERITIES = {"deny": "error", "route": "error", "warn": "warning", "audit": "note"}
 
 
@@ -116,6 +117,6 @@ class Findings:
     def worst(self) -> tuple[list[dict[str, Any]], bool]:
         """Return at most MAX_FINDINGS, worst first and then in the order of the text, and whether more exist."""
         ordered = sorted(
-            self._found.values(), key=lambda one: (_ORDER[one["severity"]], one["line"], one["column"])
+            self._found.values(), key=lambda one: (_WORST[one["action"]], one["line"], one["column"])
         )
         return ordered[:MAX_FINDINGS], self.overflow or len(ordered) > MAX_FINDINGS

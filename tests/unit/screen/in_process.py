@@ -1,12 +1,15 @@
 """Runs the engine in this process: the rules are the same, only the process around them is missing."""
 
 from sandboxd.policy import PolicySet
+from sandboxd.restrict import compile_program
 from sandboxd.screen.engine.analysis import analyse
 from sandboxd.screen.engine.findings import Findings
+from sandboxd.screen.engine.restricting import Compiler
 from sandboxd.screen.engine.rules import Rules
 from sandboxd.screen.engine.text import check_text
 
 POLICIES = PolicySet.load(None, default="default", allow_unscreened=True)
+COMPILER = Compiler(compile_program, "")
 RULES = {name: Rules(POLICIES.get(name).screen.as_json()) for name in POLICIES.names()}
 
 
@@ -19,4 +22,4 @@ def screen_source(source: str, /, policy: str = "default", **budgets: int) -> li
     check_text(source, rules.budgets, rules.text, found)
     if len(found):
         return found.worst()[0]
-    return analyse(source, rules)["findings"]
+    return analyse(source, rules, COMPILER if rules.restricted else None)["findings"]

@@ -1,11 +1,8 @@
 """Every rule has a page, and what its examples claim is true."""
 
-import ast
-
 import pytest
-from in_process import POLICIES, screen_source
+from in_process import screen_source
 
-from sandboxd.restrict import compile_program
 from sandboxd.screen import pages
 from sandboxd.screen.engine.catalogue import BY_ID, RULES
 from sandboxd.screen.pages import Page, UnknownRuleError, find_rule, page_of
@@ -13,8 +10,6 @@ from sandboxd.screen.pages import Page, UnknownRuleError, find_rule, page_of
 # No text breaks these: they tell of a process that died, and of an interpreter too old. Their tests make both happen:
 # tests/integration/test_screener_process.py, and the restricting compiler's own.
 NO_EXAMPLE = {"screen-failed", "restrict-unavailable"}
-# The restricting compiler's own: it is not part of the rules that `in_process` runs.
-COMPILERS = {"restrict-refused"}
 SECTIONS = ["Why", "Refused", "Instead", "Policy", "References"]
 PAGES = [page_of(name) for name in RULES]
 
@@ -45,26 +40,16 @@ def test_no_page_is_left_without_its_rule():
 
 @pytest.mark.parametrize(
     "page",
-    [page for page in PAGES if page.rule.name not in NO_EXAMPLE | COMPILERS],
+    [page for page in PAGES if page.rule.name not in NO_EXAMPLE],
     ids=lambda page: page.rule.name,
 )
 def test_examples_do_what_the_page_says(page: Page):
     assert page.bad
     assert page.good
     for source, policy in sources(page.bad):
-        if policy in POLICIES.names():
-            assert page.rule.name in {one["rule"] for one in screen_source(source, policy)}
+        assert page.rule.name in {one["rule"] for one in screen_source(source, policy)}
     for source, policy in sources(page.good):
-        if policy in POLICIES.names():
-            assert screen_source(source, policy) == []
-
-
-@pytest.mark.parametrize("name", sorted(COMPILERS))
-def test_examples_of_the_restricting_compiler(name):
-    for source, _ in sources(page_of(name).bad):
-        assert name in {refusal.rule for refusal in compile_program(source, ast.parse(source)).refusals}
-    for source, _ in sources(page_of(name).good):
-        assert compile_program(source, ast.parse(source)).refusals == []
+        assert screen_source(source, policy) == []
 
 
 def test_pages_tell_what_a_policy_may_do():
