@@ -24,7 +24,7 @@ _GIVES_UP = (ValueError, RecursionError, MemoryError, OverflowError, SystemError
 # What the compiler writes by itself, and what the transformer lets pass.
 _COMPILED = frozenset({"__annotations__", "__module__", "__qualname__", "__classcell__", "__static_attributes__",
                        "__firstlineno__", "__conditional_annotations__", "__annotate__", "__annotate_func__",
-                       "__classdict__", "__classdictcell__", "__class__", "__debug__"})  # fmt: skip
+                       "__classdict__", "__classdictcell__", "__class__", "__debug__", "__future__"})  # fmt: skip
 _DUNDERS = METHODS | LABELS | ERRORS | READABLE | BOOKKEEPING | CLASS_FACTS | _COMPILED
 
 

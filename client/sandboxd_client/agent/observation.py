@@ -12,9 +12,11 @@ from sandboxd_client.agent.text import clip, inert
 from sandboxd_client.results import Execution, Finding, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-_MAX_FINDINGS = 5
+_MAX_REASONS = 12  # a verdict has 50 findings at most; of the same reason all places are one
+_MAX_LINES = 10
+_HARMLESS = frozenset({"warn", "audit"})
 _MAX_NAME = 80
 
 # Outcome -> what happened, what to do. These are the daemon's facts, so they stand outside of the marks.
@@ -96,22 +98,37 @@ def _advice(execution: Execution) -> Iterator[str]:
 
 def _denial(execution: Execution) -> Iterator[str]:
     yield "The policy refused the block before it ran; nothing of it was executed:"
-    findings = execution.verdict.findings if execution.verdict else ()
-    for finding in findings[:_MAX_FINDINGS]:
-        yield f"- {_place(finding)}{_sentences(finding)}"
-    if len(findings) > _MAX_FINDINGS:
-        yield f"- and {len(findings) - _MAX_FINDINGS} more"
-    if not findings:
+    verdict = execution.verdict
+    groups = _groups(verdict.findings if verdict else ())
+    yield from (f"- {_places(group)}{_sentences(group[0])}" for group in groups[:_MAX_REASONS])
+    if len(groups) > _MAX_REASONS or (verdict and verdict.truncated):
+        yield f"- and {len(groups) - _MAX_REASONS} more" if len(groups) > _MAX_REASONS else "- and more"
+    if not groups:
         yield f"- {execution.evidence.detail or execution.evidence.code or 'no reason was given'}"
-    if execution.verdict and execution.verdict.routable:
-        where = inert(clip(execution.verdict.route_to, _MAX_NAME))
+    if verdict and verdict.routable:
+        where = inert(clip(verdict.route_to, _MAX_NAME))
         yield f"Policy {where} would run it, but this sandbox keeps its policy: do it without what is named above."
         return
-    yield "Write the block again in a way that the policy allows."
+    yield "Write the whole block again so that none of these is left."
 
 
-def _place(finding: Finding) -> str:
-    return f"line {finding.line}, column {finding.column}: " if finding.line else ""
+def _groups(findings: Sequence[Finding]) -> list[list[Finding]]:
+    """Put the same reason at several places together; what is only warned about stops nothing and is left out."""
+    stopping = [one for one in findings if one.action not in _HARMLESS] or list(findings)
+    groups: dict[tuple[str, str, str], list[Finding]] = {}
+    for one in stopping:
+        groups.setdefault((one.rule, one.message, one.hint), []).append(one)
+    return list(groups.values())
+
+
+def _places(group: list[Finding]) -> str:
+    first = group[0]
+    if not first.line:
+        return ""
+    lines = sorted({one.line for one in group} - {first.line})
+    more = ", ".join(str(line) for line in lines[:_MAX_LINES]) + (", …" if len(lines) > _MAX_LINES else "")
+    also = f" (also line{'s' * (len(lines) > 1)} {more})" if lines else ""
+    return f"line {first.line}, column {first.column}{also}: "
 
 
 def _sentences(finding: Finding) -> str:

@@ -69,6 +69,26 @@ async def test_a_denial_reaches_the_model_with_place_and_hint():
     assert result.outcome is AgentOutcome.ANSWERED
 
 
+async def test_the_same_reason_at_many_places_is_one_line_and_warnings_are_left_out():
+    refused = denied("builtin 'eval' is not allowed.", "Write it out.", 1, 5)
+    (first,) = refused.verdict.findings
+    others = [dataclasses.replace(first, line=line, column=2) for line in (3, 3, 9)]
+    other = dataclasses.replace(first, message="os may not be imported.", hint="", line=4, column=1)
+    mild = dataclasses.replace(
+        first, message="a computed template", action="warn", severity="warning", line=2
+    )
+    verdict = dataclasses.replace(refused.verdict, findings=(first, *others, other, mild), truncated=True)
+    sandbox = TinySandbox({"eval('1')": dataclasses.replace(refused, verdict=verdict)})
+    _, model, _ = await run([block("eval('1')"), block("final_answer(1)")], sandbox)
+    lines = model.calls[1][-1].content.splitlines()
+    assert [line for line in lines if line.startswith("- ")] == [
+        "- line 1, column 5 (also lines 3, 9): builtin 'eval' is not allowed. [import-not-allowed] Hint: Write it out.",
+        "- line 4, column 1: os may not be imported. [import-not-allowed]",
+        "- and more",
+    ]
+    assert "computed template" not in "\n".join(lines)
+
+
 async def test_what_another_policy_would_take_is_to_be_done_without():
     refused = denied("numpy is native.", "Policy data-science takes it.", 1, 8)
     verdict = dataclasses.replace(refused.verdict, decision=Decision.ROUTE, route_to="data-science")

@@ -187,3 +187,20 @@ def test_data_science_takes_its_libraries(rules_of, source):
 )
 def test_data_science_still_refuses(rules_of, source, rule):
     assert rule in rules_of(source, "data-science")
+
+
+def test_what_the_restricting_layer_cannot_guard_is_told_apart(screen):
+    """Native, or without a facade: a policy that restricts may route there; what no policy takes is just refused."""
+    (native,) = screen("import numpy as np\nnp.zeros(3)", "pure")
+    assert (native["rule"], native["action"]) == ("native-module", "route")
+    assert "use policy data-science" in native["hint"]
+    (no_facade,) = screen("import os.path\nos.path.join('a')", "pure")
+    assert (no_facade["rule"], no_facade["symbol"]) == ("native-module", "os.path")
+    assert "use policy default" in no_facade["hint"]
+    assert {one["rule"] for one in screen("import subprocess", "pure")} == {"import-not-allowed"}
+
+
+def test_future_imports_pass_every_policy(rules_of):
+    source = "from __future__ import annotations\ndef f(a: int) -> int: return a\n"
+    assert [rules_of(source, policy) for policy in ("default", "data-science", "pure")] == [set()] * 3
+    assert rules_of("from __future__ import braces") == {"syntax-error"}
