@@ -7,7 +7,16 @@ import builtins
 
 from . import modules
 from .findings import Findings, clip
-from .indirect import BY_NAME, BY_STRING, COPIERS, callee, check_call, report_dynamic
+from .indirect import (
+    BY_NAME,
+    BY_STRING,
+    COPIERS,
+    FIELD_MAKERS,
+    callee,
+    check_call,
+    check_fields,
+    report_dynamic,
+)
 from .inventory import Inventory, Use
 from .rules import Rules
 from .scopes import Scope
@@ -58,17 +67,22 @@ _OPENERS = frozenset(
 def check(inventory: Inventory, rules: Rules, found: Findings) -> None:
     """Check calls, then every other use of what only a well-formed call may use."""
     vetted: set[int] = set()
+    positional = any(getattr(pattern, "patterns", ()) for pattern in inventory.patterns)
     for call, scope in inventory.calls:
         names = _names_of(call.func, scope, rules)
         if check_call(call, names, scope, rules, found):
             vetted.add(id(call.func))
         if names & _METACLASSES or isinstance(call.func, ast.Call):
             _check_type(call, names, scope, found)
+        if names & FIELD_MAKERS:
+            check_fields(call, rules, found, positional=positional)
         if names & _OPENERS:
             _check_path(call, found)
         _check_keywords(call, found)
     for use in inventory.uses:
         _check_use(use, vetted, rules, found)
+        if id(use.name) in inventory.renamed and use.scope.resolve("type") is None:
+            _report_dynamic_class("type", use.name, found)
     _check_classes(inventory, rules, found)
 
 
@@ -138,11 +152,17 @@ def _check_classes(inventory: Inventory, rules: Rules, found: Findings) -> None:
     # In the order of the text a base stands before what derives from it; the pass collected them in another order.
     for node, scope, inner in sorted(inventory.classes, key=lambda one: one[0].lineno):
         _check_metaclass(node, scope, rules, found)
+        parents = 0
         for base in node.bases:
             known = isinstance(base, ast.Name) and base.id in metaclasses
             if known or _names_of(base, scope, rules) & _METACLASSES:
-                metaclasses.add(node.name)
-                bodies.add(id(inner))
+                parents += 1
+        if parents:
+            metaclasses.add(node.name)
+            bodies.add(id(inner))
+        if parents > 1:
+            # Enum's makes classes with members named by strings, ABCMeta's lets them stand for any object's class.
+            _report_metaclass("two metaclasses cannot be mixed", node, found)
     if not bodies:
         return
     for binder in inventory.binders:
@@ -156,10 +176,15 @@ def _check_classes(inventory: Inventory, rules: Rules, found: Findings) -> None:
 def _check_metaclass(node: ast.ClassDef, scope: Scope, rules: Rules, found: Findings) -> None:
     for keyword in node.keywords:
         value = keyword.value
-        if keyword.arg == "metaclass" and not _is_metaclass(value, scope, rules):
-            message = "this metaclass is not allowed"
-            hint = "Use ABCMeta, EnumMeta, or a class of your own that derives from type."
-            found.add("metaclass-not-allowed", message, node=value, hint=hint)
+        if keyword.arg is None:
+            _report_metaclass("what ** passes to a class may be a metaclass", value, found)
+        elif keyword.arg == "metaclass" and not _is_metaclass(value, scope, rules):
+            _report_metaclass("this metaclass is not allowed", value, found)
+
+
+def _report_metaclass(message: str, node: ast.AST, found: Findings) -> None:
+    hint = "Use ABCMeta, EnumMeta, or a class of your own that derives from type."
+    found.add("metaclass-not-allowed", message, node=node, hint=hint)
 
 
 def _is_metaclass(value: ast.expr, scope: Scope, rules: Rules) -> bool:

@@ -16,6 +16,9 @@ BY_NAME = frozenset({"getattr", "setattr", "delattr", "hasattr"})
 BY_STRING = frozenset({"operator.attrgetter", "operator.methodcaller"})
 # They copy attributes whose names they are told: `update_wrapper(C, f, ("__globals__",))`.
 COPIERS = frozenset({"functools.update_wrapper", "functools.wraps"})
+# Their classes read, by position in a pattern, the attributes that their fields are named after.
+FIELD_MAKERS = frozenset({"collections.namedtuple", "typing.NamedTuple"})
+_FIELD_KEYWORDS = frozenset({"field_names", "fields"})
 _SETTERS = frozenset({"__setattr__", "__delattr__"})
 _COPIER_KEYWORDS = frozenset({"assigned", "updated"})
 _LOG_FORMATS = frozenset({"logging.Formatter", "logging.basicConfig"})
@@ -103,6 +106,19 @@ def _check_copier(call: ast.Call, rules: Rules, found: Findings) -> None:
                 report_dynamic(callee(call), name, rules, found)
             elif rule := rules.attribute_verdict(name.value):
                 report_attribute(rule, name.value, name, found)
+
+
+def check_fields(call: ast.Call, rules: Rules, found: Findings, *, positional: bool) -> None:
+    """Check the names of a named tuple's fields; computed ones only where a pattern of the text reads by position."""
+    named = [one.value for one in call.keywords if one.arg in _FIELD_KEYWORDS]
+    for names in (*call.args[1:2], *named):
+        elements = names.elts if isinstance(names, (ast.Tuple, ast.List)) else [names]
+        for element in elements:
+            name = element.elts[0] if isinstance(element, ast.Tuple) and element.elts else element
+            if isinstance(name, ast.Constant) and isinstance(name.value, str):
+                _check_links(name.value.replace(",", " ").split(), name, rules, found)
+            elif positional:
+                report_dynamic(callee(call), name, rules, found)
 
 
 def _check_log_format(call: ast.Call, scope: Scope, rules: Rules, found: Findings) -> None:

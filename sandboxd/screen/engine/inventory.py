@@ -59,6 +59,7 @@ class Inventory:
         self.iterated: list[ast.expr] = []
         self.specs: list[ast.expr] = []  # what follows the colon in f-strings
         self.assigned: dict[int, ast.expr] = {}  # by id of a single target: what is assigned to it
+        self.renamed: set[int] = set()  # by id: the name `type` where it is assigned to another one
         self.patterns: list[Any] = []
         self._max_nodes = max_nodes
         self._max_depth = max_depth
@@ -163,6 +164,8 @@ class Inventory:
         elif isinstance(node.value, (ast.Tuple, ast.List)):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             self.assigned.update((id(target), node.value) for target in targets)
+        elif isinstance(node.value, ast.Name) and node.value.id == "type":
+            self.renamed.add(id(node.value))
         self._push_children(node, scope, depth)
 
     def _import(self, node: ast.Import, scope: Scope, _: int) -> None:

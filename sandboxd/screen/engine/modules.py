@@ -57,6 +57,8 @@ _HINTS = {
     "bs4": "Use html.parser or xml.etree.ElementTree.",
     "yaml": "Use json or tomllib.",
     "string.Formatter": "Use an f-string.",
+    "sys.stdout": "Use contextlib.redirect_stdout().",
+    "sys.stderr": "Use contextlib.redirect_stderr().",
     "dataclasses.make_dataclass": "Write the class out.",
 }
 
@@ -213,7 +215,7 @@ def _check_writes(inventory: Inventory, rules: Rules, found: Findings) -> None:
             if path.kind == "module":
                 full = f"{path.dotted}.{use.attributes[0].attr}"
                 message = f"assigning to {clip(full)!r} changes the module"
-                hint = "Use a variable of your own."
+                hint = _HINTS.get(full, "Use a variable of your own.")
                 found.add("module-changed", message, node=use.attributes[0], hint=hint, symbol=full)
 
 

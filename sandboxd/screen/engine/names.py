@@ -50,6 +50,11 @@ def check(inventory: Inventory, rules: Rules, found: Findings) -> None:
             _check_binder(binder, rules, found)
             if binder.name == _MATCH_ARGS:
                 _check_match_args(binder.node, inventory, rules, found)
+        elif binder.scope is not None and binder.scope.kind == "class":
+            # A dataclass makes patterns read what its fields are named after: `case C(frame)` is `x.gi_frame`.
+            rule = rules.attribute_verdict(binder.name)
+            if rule:
+                report_attribute(rule, binder.name, binder.node, found)
     for node, taken in inventory.attributes:
         rule = rules.attribute_verdict(node.attr)
         if rule and not (node.attr == "__class__" and taken in {"__name__", "__qualname__"}):
