@@ -1,8 +1,7 @@
 """Attacks on filters of Python source, by the published class they belong to: refused by the rule that the file names.
 
 `tests/corpus/screen_attacks.jsonl` is ours. Each attack is harmless and succeeds in plain Python, which is shown first: it
-prints a word that stands nowhere in it. "warn RULE" says that a policy chose to report and run it, the jail around it, and "route RULE" that it leaves the choice to
-another one.
+prints a word that stands nowhere in it. "warn RULE" says that a policy chose to report and run it; the jail is around it.
 """
 
 import json
@@ -32,6 +31,11 @@ CLASSES = {
     "processes",
 }
 
+GUARDED = {
+    "dynamic-attribute",
+    "dynamic-format",
+}  # layer 2 sees the computed name or template when it is used
+
 
 def test_each_class_has_an_attack_and_ids_are_unique():
     assert {one["class"] for one in ATTACKS} == CLASSES
@@ -48,6 +52,12 @@ def test_refused_by_the_screen_alone(attack, policy):
     assert (findings[0]["action"], findings[0]["rule"]) == (action or "deny", rule)
     assert findings[0]["line"] >= 1
     assert findings[0]["hint"]
+
+
+@pytest.mark.parametrize("attack", ATTACKS, ids=lambda one: one["id"])
+def test_a_policy_that_restricts_refuses_it_or_leaves_it_to_the_guards(attack):
+    """`tests/static` runs them past the guards; here stands which ones the guards have to stop."""
+    assert screen_source(attack["code"], "pure") or attack["rules"]["default"] in GUARDED
 
 
 @pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="what succeeds differs a little by version")
