@@ -12,6 +12,7 @@ from .indirect import (
     BY_STRING,
     COPIERS,
     FIELD_MAKERS,
+    LOG_FORMATS,
     callee,
     check_call,
     check_fields,
@@ -62,6 +63,11 @@ _OPENERS = frozenset(
         "pandas.read_fwf",
     }
 )
+_NONE: set[str] = set()
+_LAST = frozenset(
+    name.rpartition(".")[2]
+    for name in (*BY_STRING, *COPIERS, *LOG_FORMATS, *FIELD_MAKERS, *_METACLASSES, *_OPENERS)
+)
 
 
 def check(inventory: Inventory, rules: Rules, found: Findings) -> None:
@@ -69,16 +75,21 @@ def check(inventory: Inventory, rules: Rules, found: Findings) -> None:
     vetted: set[int] = set()
     positional = any(getattr(pattern, "patterns", ()) for pattern in inventory.patterns)
     for call, scope in inventory.calls:
-        names = _names_of(call.func, scope, rules)
+        func = call.func
+        # A method of an object that no module is: most calls, and only its own name says anything.
+        names = (
+            _NONE if type(func) is ast.Attribute and func.attr not in _LAST else _names_of(func, scope, rules)
+        )
         if check_call(call, names, scope, rules, found):
             vetted.add(id(call.func))
-        if names & _METACLASSES or isinstance(call.func, ast.Call):
+        if isinstance(func, ast.Call) or (names and names & _METACLASSES):
             _check_type(call, names, scope, found)
-        if names & FIELD_MAKERS:
+        if names and names & FIELD_MAKERS:
             check_fields(call, rules, found, positional=positional)
-        if names & _OPENERS:
+        if names and names & _OPENERS:
             _check_path(call, found)
-        _check_keywords(call, found)
+        if call.keywords:
+            _check_keywords(call, found)
     for use in inventory.uses:
         _check_use(use, vetted, rules, found)
         if id(use.name) in inventory.renamed and use.scope.resolve("type") is None:

@@ -21,7 +21,8 @@ FIELD_MAKERS = frozenset({"collections.namedtuple", "typing.NamedTuple"})
 _FIELD_KEYWORDS = frozenset({"field_names", "fields"})
 _SETTERS = frozenset({"__setattr__", "__delattr__"})
 _COPIER_KEYWORDS = frozenset({"assigned", "updated"})
-_LOG_FORMATS = frozenset({"logging.Formatter", "logging.basicConfig"})
+_VETTED = BY_NAME | BY_STRING | COPIERS
+LOG_FORMATS = frozenset({"logging.Formatter", "logging.basicConfig"})
 _BRACELESS = frozenset({"%", "$"})
 # Methods of pandas that take a method's name, and those that take an expression.
 _BY_METHOD_NAME = frozenset({"agg", "aggregate", "apply", "transform", "pipe"})
@@ -32,17 +33,19 @@ _FORMATS = frozenset({"format", "format_map"})
 
 def check_call(call: ast.Call, names: set[str], scope: Scope, rules: Rules, found: Findings) -> bool:
     """Check a call of what reads attributes by name; return whether the callee may stand here."""
+    if isinstance(call.func, ast.Attribute):
+        _check_method(call, call.func.attr, rules, found)
+    if not names:
+        return False
     if names & BY_NAME:
         _check_by_name(call, scope, rules, found)
     elif names & BY_STRING:
         _check_by_string(call, rules, found)
     elif names & COPIERS:
         _check_copier(call, rules, found)
-    elif names & _LOG_FORMATS:
+    elif names & LOG_FORMATS:
         _check_log_format(call, scope, rules, found)
-    if isinstance(call.func, ast.Attribute):
-        _check_method(call, call.func.attr, rules, found)
-    return bool(names & (BY_NAME | BY_STRING | COPIERS))
+    return bool(names & _VETTED)
 
 
 def report_dynamic(name: str, node: ast.AST, rules: Rules, found: Findings) -> None:
