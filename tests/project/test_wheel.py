@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from sandboxd.screen.engine.catalogue import RULES
+
 TOP = Path(__file__).parents[2]
 # What a plain install brings: the two dependencies, and what grpcio itself needs.
 BROUGHT = ("grpc", "google", "typing_extensions")
@@ -93,6 +95,11 @@ def test_it_holds_the_three_packages_and_their_data_and_nothing_else(wheel: Path
     assert {name.rpartition("/")[2] for name in names if name.endswith(".yaml")} == shipped
 
 
+def test_every_rule_s_page_is_in_it(wheel: Path) -> None:
+    names = set(zipfile.ZipFile(wheel).namelist())
+    assert {f"sandboxd/screen/rules/{rule}.md" for rule in RULES} <= names
+
+
 def test_every_source_file_is_in_it(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     for top in (TOP / "sandboxd", TOP / "client" / "sandboxd_client", TOP / "protos" / "sandboxd_proto"):
@@ -128,6 +135,12 @@ def test_the_command_says_what_it_lacks(bare: Path) -> None:
     assert "NOT_INSTALLED" in answer.stderr
     assert "pip install 'sandboxd[daemon,agent]'" in answer.stderr
     assert "Traceback" not in answer.stderr
+
+
+def test_rules_are_explained_with_those_alone(bare: Path) -> None:
+    answer = run(bare, "import sys\nfrom sandboxd.cli import main\nsys.exit(main(['explain', 'SBX301']))")
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert answer.stdout.startswith("# SBX301 import-not-allowed\n")
 
 
 def test_top_folders_are_not_importable_by_accident(bare: Path) -> None:
