@@ -75,9 +75,11 @@ class ScreenProcess:
         with theirs:
             try:
                 process = await _spawn(python, theirs, settings)
-            except OSError as error:
+            except BaseException as error:
                 ours.close()
-                raise ScreenProcessError(f"{python} cannot be started: {error.strerror}") from None
+                if isinstance(error, OSError):
+                    raise ScreenProcessError(f"{python} cannot be started: {error.strerror}") from None
+                raise
         self = cls(process, Link(ours), settings)
         try:
             hello, _ = await self._link.receive(_START_SECONDS)

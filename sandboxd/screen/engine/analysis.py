@@ -79,8 +79,11 @@ def _reporting(rules: Rules, found: Findings, answer: dict[str, Any]) -> Iterato
 
 
 def _check(tree: ast.Module, source: str, rules: Rules, found: Findings, answer: dict[str, Any]) -> None:
-    inventory = Inventory(rules.budgets["nodes"], rules.budgets["depth"]).collect(tree)
-    answer["stats"] = {"nodes": inventory.count, "depth": inventory.deepest}
+    inventory = Inventory(rules.budgets["nodes"], rules.budgets["depth"])
+    try:
+        inventory.collect(tree)
+    finally:
+        answer["stats"] = {"nodes": inventory.count, "depth": inventory.deepest}
     for family in _FAMILIES:
         family(inventory, rules, found)
     if not source.isascii():
