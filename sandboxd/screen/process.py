@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sandboxd.policy import ScreenRules
 from sandboxd.screen.link import Link, LinkError
 
 _BOOT = str(Path(__file__).with_name("boot.py"))
@@ -107,7 +108,7 @@ class ScreenProcess:
         return self._process.pid
 
     async def ask(
-        self, code: str, digest: str, rules: dict[str, Any], *, compiled: bool
+        self, code: str, digest: str, rules: ScreenRules, *, compiled: bool
     ) -> tuple[dict[str, Any], bytes]:
         """Have one source checked; return the answer and the restricted program, if there is one.
 
@@ -117,7 +118,7 @@ class ScreenProcess:
         self.checks += 1
         question: dict[str, Any] = {"digest": digest, "compiled": compiled}
         if digest not in self._known:
-            question["rules"] = rules
+            question["rules"] = rules.as_json()
             self._known.add(digest)
         try:
             return await self._link.ask(question, code.encode(), self._settings.wall_seconds)

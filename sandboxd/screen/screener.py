@@ -145,7 +145,7 @@ class Screener:
         if not policy.screened or decide(here) is Decision.DENY:
             return here, truncated, Answer()
         try:
-            form, program = await pool.ask(code, policy.digest, rules.as_json(), compiled=thorough)
+            form, program = await pool.ask(code, policy.digest, rules, compiled=thorough)
             answer = read_answer(form, program)
         except (ScreenProcessError, StartError, ValueError, KeyError, TypeError) as error:
             self.failures += 1

@@ -13,6 +13,7 @@ from .rules import Rules
 from .scopes import Scope
 
 _STRING_NAMES = frozenset({"attrgetter", "methodcaller", "update_wrapper", "wraps"})
+_TOLD_BY_NAME = BY_STRING | COPIERS
 _METACLASSES = frozenset({"type", "abc.ABCMeta", "enum.EnumMeta", "enum.EnumType"})
 # What makes or changes a class when it is taken from a metaclass: `type.__new__(type, "X", (), members)`.
 _CLASS_MAKERS = frozenset({"__new__", "__init__", "__call__", "__setattr__", "__delattr__"})
@@ -72,8 +73,15 @@ def check(inventory: Inventory, rules: Rules, found: Findings) -> None:
     _check_classes(inventory, rules, found)
 
 
+def _is_imported(use: Use) -> bool:
+    binding = use.scope.resolve(use.name.id)
+    return binding is not None and bool(binding.modules)
+
+
 def _names_of(func: ast.expr, scope: Scope, rules: Rules) -> set[str]:
     """Return what a call may call: a builtin's name, or dotted paths of modules' members."""
+    if type(func) is ast.Name:
+        return {func.id, *(path.dotted for path in modules.paths_of(scope, func.id, rules))}
     links: list[str] = []
     while isinstance(func, ast.Attribute):
         links.append(func.attr)
@@ -81,8 +89,7 @@ def _names_of(func: ast.expr, scope: Scope, rules: Rules) -> set[str]:
     if not isinstance(func, ast.Name):
         return set()
     tail = links[::-1]
-    paths = {".".join([path.dotted, *tail]) for path in modules.paths_of(scope, func.id, rules)}
-    return paths if tail else paths | {func.id}
+    return {".".join([path.dotted, *tail]) for path in modules.paths_of(scope, func.id, rules)}
 
 
 def _check_use(use: Use, vetted: set[int], rules: Rules, found: Findings) -> None:
@@ -102,8 +109,8 @@ def _check_use(use: Use, vetted: set[int], rules: Rules, found: Findings) -> Non
             _report_dynamic_class(f"{name}.{use.attributes[-1].attr}", node, found)
     if not use.attributes and name in BY_NAME:
         report_dynamic(name, node, rules, found)
-    elif not use.attributes or use.attributes[-1].attr in _STRING_NAMES:
-        full = _names_of(node, use.scope, rules) & (BY_STRING | COPIERS)
+    elif use.attributes[-1].attr in _STRING_NAMES if use.attributes else _is_imported(use):
+        full = _names_of(node, use.scope, rules) & _TOLD_BY_NAME
         if full:
             report_dynamic(min(full), node, rules, found)
 
