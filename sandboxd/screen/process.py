@@ -11,6 +11,8 @@ import base64
 import contextlib
 import importlib.util
 import json
+import os
+import signal
 import socket
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,6 +60,7 @@ class ScreenProcess:
 
     def __init__(self, process: asyncio.subprocess.Process, link: Link, settings: ProcessSettings) -> None:
         self._process = process
+        self._pidfd = _handle_of(process.pid)
         self._link = link
         self._settings = settings
         self._known: set[str] = set()
@@ -128,8 +131,12 @@ class ScreenProcess:
     async def kill(self) -> None:
         """End the process and wait for it. Idempotent."""
         self._link.close()
-        with contextlib.suppress(ProcessLookupError):
-            self._process.kill()
+        if self._pidfd >= 0:
+            # Not `self._process.kill()`: it waits for a process that ended, and the event loop's own wait then finds none.
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+            os.close(self._pidfd)
+            self._pidfd = -1
         await self._process.wait()
 
 
@@ -150,6 +157,13 @@ async def _spawn(python: str, theirs: socket.socket, settings: ProcessSettings) 
         cwd="/",
         start_new_session=True,  # a terminal's signals are for the daemon
     )
+
+
+def _handle_of(pid: int) -> int:
+    try:
+        return os.pidfd_open(pid)
+    except ProcessLookupError:
+        return -1  # it ended at once: there is nothing to kill
 
 
 def _restricted_python() -> str:
