@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import select
 import signal
 import threading
 from typing import TYPE_CHECKING
@@ -10,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 import traces
 from mutants import Edit, make_mutant
-from sandboxd_client import Outcome, Sandbox
+from sandboxd_client import Outcome, Sandbox, SandboxError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -156,6 +158,27 @@ def test_kill_9_in_the_middle_is_a_denial(hijacked: Daemon, neighbour: Sandbox) 
         burning.join()
         assert found == [(Outcome.DENIED, {"SBX901"})]
     assert goes_on(neighbour, "after the kill")
+
+
+def test_a_screener_ends_with_its_daemon(start_daemon: StartDaemon, tmp_path: Path) -> None:
+    """Also while it burns, when it reads no end of its socket: the kernel kills it with its parent."""
+    edit = Edit("screen/engine/worker.py", _TOKEN, f"{_TOKEN}        while '#burn' in source: pass\n")
+    daemon = start_daemon(tree=make_mutant(tmp_path / "tree", [edit]))
+    with Sandbox("default", daemon.address) as sandbox:
+        burning = threading.Thread(target=_swallow, args=(sandbox, "1 #burn"))
+        burning.start()
+        while not (running := [one for one in screeners(daemon) if one.state == "R"]):
+            assert burning.is_alive()
+        pidfd = os.pidfd_open(running[0].pid)
+        daemon.kill()
+        assert select.select([pidfd], [], [], 1)[0], "its CPU budget would end it in two seconds"
+        os.close(pidfd)
+        burning.join()
+
+
+def _swallow(sandbox: Sandbox, code: str) -> None:
+    with contextlib.suppress(SandboxError):
+        sandbox.run_code(code)
 
 
 def test_what_could_not_be_screened_may_be_tried_again(hijacked: Daemon) -> None:

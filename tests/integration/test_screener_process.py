@@ -11,12 +11,13 @@ import time
 from pathlib import Path
 
 import pytest
+from mutants import Edit, make_mutant
 
 from sandboxd.errors import StartError
 from sandboxd.events import Decision
 from sandboxd.policy import PolicySet
 from sandboxd.screen import Screener, syntax_error_of
-from sandboxd.screen.process import ProcessSettings, ScreenProcess
+from sandboxd.screen.process import ProcessSettings, ScreenProcess, ScreenProcessError
 from sandboxd.seccomp import build_screener_filter
 
 POLICIES = PolicySet.load(None, default="default", allow_unscreened=True)
@@ -371,6 +372,21 @@ async def test_a_source_has_its_measures(screener):
     stats = (await screener.check("é = 1\nprint(é)\n", DEFAULT)).stats
     assert (stats.source_bytes, stats.lines) == (17, 2)
     assert (stats.nodes, stats.depth) == (8, 4)
+
+
+async def test_the_kernel_ends_a_check_at_its_cpu_budget(short_dir, monkeypatch):
+    """Whatever the daemon's clock says: a check has two seconds of CPU, then SIGXCPU."""
+    line = '        answer["token"] = head["token"]\n'
+    tree = make_mutant(
+        short_dir / "tree", [Edit("screen/engine/worker.py", line, f"{line}        while True: pass\n")]
+    )
+    monkeypatch.setattr("sandboxd.screen.process._FOLDER", str(tree))
+    settings = ProcessSettings(2**29, 60, build_screener_filter().program)
+    process = await ScreenProcess.start(sys.executable, settings)
+    with pytest.raises(ScreenProcessError, match="it ended"):
+        await process.ask("1\n", "digest", DEFAULT.screen, compiled=False)
+    await process.kill()
+    assert process._process.returncode == -signal.SIGXCPU
 
 
 async def test_after_close_everything_is_denied():
