@@ -9,7 +9,20 @@ from typing import Any, NamedTuple, NoReturn
 from .scopes import Binding, Scope
 
 _LEAVES = frozenset(
-    {"id", "attr", "ctx", "name", "arg", "asname", "module", "level", "kind", "type_comment", "conversion"}
+    {
+        "id",
+        "attr",
+        "ctx",
+        "name",
+        "arg",
+        "asname",
+        "module",
+        "level",
+        "kind",
+        "type_comment",
+        "conversion",
+        "kwd_attrs",
+    }
 )
 
 
@@ -114,7 +127,7 @@ class Inventory:
             value = getattr(node, field, None)
             if type(value) is list:
                 for item in value:
-                    if isinstance(item, ast.AST):
+                    if item is not None:  # `{**x}` has a key that is none
                         stack.append((item, scope, depth))
             elif isinstance(value, ast.AST):
                 stack.append((value, scope, depth))
