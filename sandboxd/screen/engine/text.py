@@ -15,7 +15,7 @@ _NUL = re.compile("\x00")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _LINE = re.compile(r"\r\n|\r|\n")
 _MAX_EACH = 20
-_UNSEEN = dict.fromkeys(map(ord, "\t\n\f\r"))  # controls that belong to every text
+_UNUSUAL = re.compile("[^\t\n\f\r -~]")  # most texts have none: one pattern instead of three
 
 # U+200E/F and U+061C are marks, U+202A-E and U+2066-9 embeddings, overrides and isolates.
 _BIDI = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -52,8 +52,7 @@ def check_text(source: str, budgets: Mapping[str, int], actions: Mapping[str, st
     if len(found):
         return
     _check_lines(source, budgets["line"], found)
-    # Plain text is told from the rest ten times faster than the patterns find nothing in it.
-    if source.isascii() and source.translate(_UNSEEN).isprintable():
+    if _UNUSUAL.search(source) is None:
         return
     for name, kind in _CHARACTERS.items():
         _characters(source, kind, actions[name], found)
@@ -64,10 +63,9 @@ def _utf8_size(source: str) -> int:
 
 
 def _check_lines(source: str, max_bytes: int, found: Findings) -> None:
-    lines = _LINE.split(source)
-    if source.isascii() and max(map(len, lines)) <= max_bytes:
+    if len(source) * 4 <= max_bytes:
         return
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(_LINE.split(source), start=1):
         if len(line) > max_bytes or (len(line) * 4 > max_bytes and _utf8_size(line) > max_bytes):
             message = f"line {number} is longer than {max_bytes} bytes"
             found.add("line-too-long", message, span=(number, 1, number, 1), hint="Break the line.")
