@@ -7,7 +7,7 @@ import builtins
 
 from . import modules
 from .findings import Findings, clip
-from .indirect import BY_NAME, BY_STRING, COPIERS, callee, check_call, report_dynamic
+from .indirect import BY_NAME, BY_STRING, COPIERS, LOG_FORMATS, callee, check_call, report_dynamic
 from .inventory import Inventory, Use
 from .rules import Rules
 from .scopes import Scope
@@ -54,28 +54,38 @@ _OPENERS = frozenset(
         "pandas.read_fwf",
     }
 )
+_WATCHED = BY_NAME | BY_STRING | COPIERS | LOG_FORMATS | _METACLASSES | _OPENERS
 
 
 def check(inventory: Inventory, rules: Rules, found: Findings) -> None:
     """Check calls, then every other use of what only a well-formed call may use."""
     vetted: set[int] = set()
+    # A plain name that no import binds is that name and nothing else: most names of a text are told apart by one look.
+    imported = _imported_names(inventory)
     for call, scope in inventory.calls:
-        names = _names_of(call.func, scope, rules)
+        func = call.func
+        if type(func) is ast.Name and func.id not in _WATCHED and func.id not in imported:
+            _check_keywords(call, found)
+            continue
+        names = _names_of(func, scope, rules)
         if check_call(call, names, scope, rules, found):
-            vetted.add(id(call.func))
-        if names & _METACLASSES or isinstance(call.func, ast.Call):
+            vetted.add(id(func))
+        if names & _METACLASSES or isinstance(func, ast.Call):
             _check_type(call, names, scope, found)
         if names & _OPENERS:
             _check_path(call, found)
         _check_keywords(call, found)
+    watched = imported | BY_NAME | rules.builtins_deny
     for use in inventory.uses:
-        _check_use(use, vetted, rules, found)
+        if use.attributes or use.name.id in watched:
+            _check_use(use, vetted, rules, found)
     _check_classes(inventory, rules, found)
 
 
-def _is_imported(use: Use) -> bool:
-    binding = use.scope.resolve(use.name.id)
-    return binding is not None and bool(binding.modules)
+def _imported_names(inventory: Inventory) -> set[str]:
+    return {
+        alias.asname or alias.name.partition(".")[0] for node, _ in inventory.imports for alias in node.names
+    }
 
 
 def _names_of(func: ast.expr, scope: Scope, rules: Rules) -> set[str]:
@@ -109,7 +119,7 @@ def _check_use(use: Use, vetted: set[int], rules: Rules, found: Findings) -> Non
             _report_dynamic_class(f"{name}.{use.attributes[-1].attr}", node, found)
     if not use.attributes and name in BY_NAME:
         report_dynamic(name, node, rules, found)
-    elif use.attributes[-1].attr in _STRING_NAMES if use.attributes else _is_imported(use):
+    elif not use.attributes or use.attributes[-1].attr in _STRING_NAMES:
         full = _names_of(node, use.scope, rules) & _TOLD_BY_NAME
         if full:
             report_dynamic(min(full), node, rules, found)

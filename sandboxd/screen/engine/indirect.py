@@ -18,7 +18,7 @@ BY_STRING = frozenset({"operator.attrgetter", "operator.methodcaller"})
 COPIERS = frozenset({"functools.update_wrapper", "functools.wraps"})
 _SETTERS = frozenset({"__setattr__", "__delattr__"})
 _COPIER_KEYWORDS = frozenset({"assigned", "updated"})
-_LOG_FORMATS = frozenset({"logging.Formatter", "logging.basicConfig"})
+LOG_FORMATS = frozenset({"logging.Formatter", "logging.basicConfig"})
 _BRACELESS = frozenset({"%", "$"})
 # Methods of pandas that take a method's name, and those that take an expression.
 _BY_METHOD_NAME = frozenset({"agg", "aggregate", "apply", "transform", "pipe"})
@@ -35,7 +35,7 @@ def check_call(call: ast.Call, names: set[str], scope: Scope, rules: Rules, foun
         _check_by_string(call, rules, found)
     elif names & COPIERS:
         _check_copier(call, rules, found)
-    elif names & _LOG_FORMATS:
+    elif names & LOG_FORMATS:
         _check_log_format(call, scope, rules, found)
     if isinstance(call.func, ast.Attribute):
         _check_method(call, call.func.attr, rules, found)
