@@ -106,6 +106,8 @@ class Inventory:
                 uses.append(make(Use, (node, [], scope)))
             elif kind is constant:
                 constants.append(node)  # type: ignore[arg-type]
+            elif kind in _CHILDLESS:
+                continue
             else:
                 (handler_of(kind) or generic)(self, node, scope, depth + 1)
         for scope in self._declaring:
@@ -136,7 +138,7 @@ class Inventory:
         self._stack.extend([(node, scope, depth) for node in nodes if node is not None])
 
     def _bind(self, name: str, node: ast.AST, scope: Scope) -> Binding:
-        self.binders.append(Binder(name, node, scope))
+        self.binders.append(tuple.__new__(Binder, (name, node, scope)))  # half the time of the constructor
         return scope.bind(name)
 
     # ---- names and attributes
@@ -297,6 +299,13 @@ def _fields(kind: type[ast.AST]) -> tuple[str, ...]:
     return fields
 
 
+# Operators, and statements of one word: a fifth of a text's nodes. Counted, and nothing is below them.
+_CHILDLESS = frozenset(
+    kind
+    for family in (ast.operator, ast.unaryop, ast.boolop, ast.cmpop, ast.stmt)
+    for kind in family.__subclasses__()
+    if not kind._fields
+)
 _FIELDS: dict[type[ast.AST], tuple[str, ...]] = {}
 _METHODS = {
     "Name": "_name",  # not those that are read
