@@ -166,7 +166,9 @@ class Config:
     zygote_seconds: float = _row(
         3600.0, values.seconds(1, 604_800), "the same in seconds, once it has forked any", "3600"
     )
-    screen_workers: int = _row(1, values.count(1, 64), "processes that screen source text")
+    screen_workers: int = _row(
+        1, values.count(1, 64), "processes kept to screen source text; more start while one is held up"
+    )
     drain_seconds: float = _row(
         30.0, values.seconds(0, 3600), "how long running snippets may go on after SIGTERM", "30"
     )

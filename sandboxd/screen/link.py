@@ -18,6 +18,7 @@ MAX_TAIL_BYTES = 2 * 1024 * 1024
 _SIZES = struct.Struct(">II")
 _READ_BYTES = 65536
 _SEND_BUFFER_BYTES = 1024 * 1024  # a source in one call, where the kernel grants it
+_decode = json.JSONDecoder().decode
 _encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
 
@@ -124,7 +125,7 @@ class Link:
         size, _ = _SIZES.unpack_from(frame)
         end = _SIZES.size + size
         try:
-            head = json.loads(frame[_SIZES.size : end])
+            head = _decode(str(frame[_SIZES.size : end], "ascii"))
         except (ValueError, RecursionError) as error:
             raise LinkError(f"no answer: {type(error).__name__}") from None
         if not isinstance(head, dict):

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from sandboxd.policy import ScreenRules
 from sandboxd.screen.process import ProcessSettings, ScreenProcess, ScreenProcessError
 
 _CHECKS_PER_PROCESS = 2000  # what a parser leaks or fragments goes with its process
@@ -61,7 +62,7 @@ class Pool:
         return processes[0].missing
 
     async def ask(
-        self, code: str, digest: str, rules: dict[str, Any], *, compiled: bool
+        self, code: str, digest: str, rules: ScreenRules, *, compiled: bool
     ) -> tuple[dict[str, Any], bytes]:
         """Have a text checked by whichever process is free.
 

@@ -11,11 +11,14 @@ import base64
 import contextlib
 import importlib.util
 import json
+import os
+import signal
 import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sandboxd.policy import ScreenRules
 from sandboxd.screen.link import Link, LinkError
 
 _BOOT = str(Path(__file__).with_name("boot.py"))
@@ -57,6 +60,7 @@ class ScreenProcess:
 
     def __init__(self, process: asyncio.subprocess.Process, link: Link, settings: ProcessSettings) -> None:
         self._process = process
+        self._pidfd = _handle_of(process.pid)
         self._link = link
         self._settings = settings
         self._known: set[str] = set()
@@ -75,9 +79,11 @@ class ScreenProcess:
         with theirs:
             try:
                 process = await _spawn(python, theirs, settings)
-            except OSError as error:
+            except BaseException as error:
                 ours.close()
-                raise ScreenProcessError(f"{python} cannot be started: {error.strerror}") from None
+                if isinstance(error, OSError):
+                    raise ScreenProcessError(f"{python} cannot be started: {error.strerror}") from None
+                raise
         self = cls(process, Link(ours), settings)
         try:
             hello, _ = await self._link.receive(_START_SECONDS)
@@ -105,7 +111,7 @@ class ScreenProcess:
         return self._process.pid
 
     async def ask(
-        self, code: str, digest: str, rules: dict[str, Any], *, compiled: bool
+        self, code: str, digest: str, rules: ScreenRules, *, compiled: bool
     ) -> tuple[dict[str, Any], bytes]:
         """Have one source checked; return the answer and the restricted program, if there is one.
 
@@ -115,7 +121,7 @@ class ScreenProcess:
         self.checks += 1
         question: dict[str, Any] = {"digest": digest, "compiled": compiled}
         if digest not in self._known:
-            question["rules"] = rules
+            question["rules"] = rules.as_json()
             self._known.add(digest)
         try:
             return await self._link.ask(question, code.encode(), self._settings.wall_seconds)
@@ -125,8 +131,12 @@ class ScreenProcess:
     async def kill(self) -> None:
         """End the process and wait for it. Idempotent."""
         self._link.close()
-        with contextlib.suppress(ProcessLookupError):
-            self._process.kill()
+        if self._pidfd >= 0:
+            # Not `self._process.kill()`: it waits for a process that ended, and the event loop's own wait then finds none.
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+            os.close(self._pidfd)
+            self._pidfd = -1
         await self._process.wait()
 
 
@@ -147,6 +157,13 @@ async def _spawn(python: str, theirs: socket.socket, settings: ProcessSettings) 
         cwd="/",
         start_new_session=True,  # a terminal's signals are for the daemon
     )
+
+
+def _handle_of(pid: int) -> int:
+    try:
+        return os.pidfd_open(pid)
+    except ProcessLookupError:
+        return -1  # it ended at once: there is nothing to kill
 
 
 def _restricted_python() -> str:

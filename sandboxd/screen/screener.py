@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import platform
 import sys
 import time
 from collections.abc import Callable
 
+from sandboxd.environments import BASE
 from sandboxd.errors import Code, SandboxdError, StartError
 from sandboxd.events import Decision, Finding, SourceStats, Verdict
 from sandboxd.policy import Policy
@@ -143,7 +145,7 @@ class Screener:
         if not policy.screened or decide(here) is Decision.DENY:
             return here, truncated, Answer()
         try:
-            form, program = await pool.ask(code, policy.digest, rules.as_json(), compiled=thorough)
+            form, program = await pool.ask(code, policy.digest, rules, compiled=thorough)
             answer = read_answer(form, program)
         except (ScreenProcessError, StartError, ValueError, KeyError, TypeError) as error:
             self.failures += 1
@@ -159,7 +161,9 @@ class Screener:
         pool = self._of_environment.get(environment)
         if pool is None:
             try:
-                python = self._python_of(environment) if self._python_of else self._python
+                python = self._python
+                if self._python_of is not None and environment != BASE:
+                    python = self._python_of(environment)
             except SandboxdError:
                 # Nothing can run in what is not there; the verdict tells which Python it holds for.
                 return self._pool(self._python)
@@ -167,6 +171,9 @@ class Screener:
         return pool
 
     def _pool(self, python: str) -> Pool:
+        python = os.path.realpath(
+            python
+        )  # a virtual environment's link and what it leads to are one interpreter
         pool = self._pools.get(python)
         if pool is None:
             pool = Pool(
@@ -199,4 +206,9 @@ def _failed() -> Finding:
 
 def _stats(code: str, answer: Answer) -> SourceStats:
     size = len(code) if code.isascii() else len(code.encode("utf-8", "surrogatepass"))
-    return SourceStats(source_bytes=size, lines=code.count("\n") + 1, nodes=answer.nodes, depth=answer.depth)
+    return SourceStats(
+        source_bytes=size,
+        lines=code.count("\n") + (not code.endswith("\n")),
+        nodes=answer.nodes,
+        depth=answer.depth,
+    )

@@ -95,6 +95,8 @@ def _imports_of(names: Any) -> tuple[str, ...]:
 
 def decide(findings: tuple[Finding, ...]) -> Decision:
     """Return the decision that the worst finding asks for."""
+    if not findings:
+        return Decision.ALLOW
     actions = {finding.action for finding in findings}
     if actions - {"route", "warn", "audit"}:
         return Decision.DENY

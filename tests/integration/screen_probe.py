@@ -62,7 +62,7 @@ ATTEMPTS = {
     "open": lambda: os.close(os.open("/etc/passwd", os.O_RDONLY)),
     "create": lambda: os.close(os.open("/tmp/screen-probe", os.O_WRONLY | os.O_CREAT, 0o600)),
     "list": lambda: os.listdir("/"),
-    "proc of another": lambda: os.close(os.open(f"/proc/{os.getppid()}/maps", os.O_RDONLY)),
+    "proc of another": lambda: os.close(os.open(f"/proc/{os.getppid()}/stat", os.O_RDONLY)),
     "proc of itself": lambda: os.close(os.open("/proc/self/mem", os.O_RDWR)),
     "stat": lambda: os.stat("/etc"),
     "socket": lambda: socket.socket(socket.AF_INET).close(),

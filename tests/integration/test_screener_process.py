@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import os
 import signal
 import stat
@@ -10,12 +11,13 @@ import time
 from pathlib import Path
 
 import pytest
+from mutants import Edit, make_mutant
 
 from sandboxd.errors import StartError
 from sandboxd.events import Decision
 from sandboxd.policy import PolicySet
 from sandboxd.screen import Screener, syntax_error_of
-from sandboxd.screen.process import ProcessSettings, ScreenProcess
+from sandboxd.screen.process import ProcessSettings, ScreenProcess, ScreenProcessError
 from sandboxd.seccomp import build_screener_filter
 
 POLICIES = PolicySet.load(None, default="default", allow_unscreened=True)
@@ -307,6 +309,84 @@ async def test_many_at_once_get_each_their_own_answer():
         verdicts = await asyncio.gather(*(screener.check(source, DEFAULT) for source in sources))
         assert [one.decision is Decision.ALLOW for one in verdicts] == [True, False] * 20
         assert len(screener.pids()) == 2
+
+
+def restricting(policy):
+    return dataclasses.replace(
+        policy,
+        digest="restricting",
+        restricted=True,
+        screen=dataclasses.replace(policy.screen, restricted=True),
+    )
+
+
+async def test_a_restricting_policy_gets_a_program_and_others_none(screener):
+    source = "import math\nx = [math.pi]\nx[0] += 1\n"
+    verdict = await screener.check(source, restricting(DEFAULT))
+    assert verdict.decision is Decision.ALLOW
+    assert len(verdict.program) > 100
+    assert (await screener.check(source, restricting(DEFAULT))) is verdict
+    assert (await screener.check(source, DEFAULT)).program == b""
+    denied = await screener.check("import os\nos.system('id')\n", restricting(DEFAULT))
+    assert (denied.decision, denied.program) == (Decision.DENY, b"")
+
+
+async def test_an_interpreter_without_the_compiler_is_a_denial_with_a_hint(monkeypatch):
+    monkeypatch.setattr("sandboxd.screen.process._restricted_python", lambda: "")
+    async with running() as screener:
+        verdict = await screener.check("x = 1\n", restricting(DEFAULT))
+        assert [(one.rule, one.rule_id) for one in verdict.findings] == [("restrict-unavailable", "SBX902")]
+        assert "Python 3.11" in verdict.findings[0].hint
+        assert (await screener.check("x = 1\n", DEFAULT)).decision is Decision.ALLOW
+
+
+async def test_each_environment_has_its_own_interpreter(tmp_path):
+    """Another executable is another pool, started when it is first needed; a broken one denies, in its pool alone."""
+    other = tmp_path / "python"
+    other.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    other.chmod(0o755)
+    known = {"data-science": str(other), "broken": "/bin/false"}
+    async with running(python_of=known.__getitem__) as screener:
+        await screener.start()
+        (base,) = screener.pids()
+        assert (await screener.check("import math\n", DEFAULT)).decision is Decision.ALLOW
+        assert screener.pids() == (base,)
+        verdict = await screener.check("import math\n", POLICIES.get("data-science"))
+        assert (verdict.decision, verdict.python_version) == (
+            Decision.ALLOW,
+            "{}.{}.{}".format(*sys.version_info[:3]),
+        )
+        assert len(screener.pids()) == 2
+        assert failed(await screener.check("1\n", dataclasses.replace(DEFAULT, environment="broken")))
+        assert (await screener.check("2\n", DEFAULT)).decision is Decision.ALLOW
+
+
+async def test_what_only_the_compiler_finds_is_told_when_nothing_is_to_run(screener):
+    verdict = await screener.check("return 1\n", DEFAULT)
+    assert (verdict.decision, verdict.stats.nodes) == (Decision.ALLOW, 3)
+    checked = await screener.check("return 1\n", DEFAULT, thorough=True)
+    assert [one.rule for one in checked.findings] == ["syntax-error"]
+
+
+async def test_a_source_has_its_measures(screener):
+    stats = (await screener.check("é = 1\nprint(é)\n", DEFAULT)).stats
+    assert (stats.source_bytes, stats.lines) == (17, 2)
+    assert (stats.nodes, stats.depth) == (8, 4)
+
+
+async def test_the_kernel_ends_a_check_at_its_cpu_budget(short_dir, monkeypatch):
+    """Whatever the daemon's clock says: a check has two seconds of CPU, then SIGXCPU."""
+    line = '        answer["token"] = head["token"]\n'
+    tree = make_mutant(
+        short_dir / "tree", [Edit("screen/engine/worker.py", line, f"{line}        while True: pass\n")]
+    )
+    monkeypatch.setattr("sandboxd.screen.process._FOLDER", str(tree))
+    settings = ProcessSettings(2**29, 60, build_screener_filter().program)
+    process = await ScreenProcess.start(sys.executable, settings)
+    with pytest.raises(ScreenProcessError, match="it ended"):
+        await process.ask("1\n", "digest", DEFAULT.screen, compiled=False)
+    await process.kill()
+    assert process._process.returncode == -signal.SIGXCPU
 
 
 async def test_after_close_everything_is_denied():

@@ -8,12 +8,10 @@ whoever asks for a verdict alone has it compiled for those errors.
 from __future__ import annotations
 
 import ast
-import contextlib
 import re
 import tokenize
 import unicodedata
 import warnings
-from collections.abc import Iterator
 from io import StringIO
 from typing import Any
 
@@ -41,46 +39,43 @@ def analyse(
         compiler: of layer 2; needed where the rules restrict, and then a text that passes gets its `program`.
         compiled: find also what only the compiler finds. Whoever runs the text next compiles it anyway.
     """
-    found = Findings(source, rules.actions)
-    answer: dict[str, Any] = {"imports": [], "recycle": False, "stats": {"nodes": 0, "depth": 0}}
     with warnings.catch_warnings():
         # A SyntaxWarning is not the policy's business, and must not become an error either.
         warnings.simplefilter("ignore")
-        try:
-            tree = ast.parse(source, FILENAME)
-        except SyntaxError as error:
-            _report_syntax(error, found, in_bytes=False)
-        except _GIVES_UP as error:
-            answer["recycle"] = _report_complex(error, found)
-        else:
-            with _reporting(rules, found, answer):
-                _check(tree, source, rules, found, answer)
-                if compiler is not None and rules.restricted and found.passes():
-                    answer["program"] = compiler.compile(source, tree, found)
-                elif compiled:
-                    compile(tree, FILENAME, "exec", dont_inherit=True)
-    answer["findings"], answer["truncated"] = found.worst()
-    return answer
+        return examine(source, rules, compiler, compiled=compiled)
 
 
-@contextlib.contextmanager
-def _reporting(rules: Rules, found: Findings, answer: dict[str, Any]) -> Iterator[None]:
-    """Turn what ends a check early into findings."""
+def examine(source: str, rules: Rules, compiler: Compiler | None, *, compiled: bool) -> dict[str, Any]:
+    """Do what `analyse` does, in a process that ignores warnings as a whole."""
+    found = Findings(source, rules.actions)
+    answer: dict[str, Any] = {"imports": [], "recycle": False, "stats": {"nodes": 0, "depth": 0}}
+    in_bytes = False  # the parser counts columns in code points, the compiler in UTF-8 bytes
     try:
-        yield
+        tree = ast.parse(source, FILENAME)
+        in_bytes = True
+        _check(tree, source, rules, found, answer)
+        if compiler is not None and rules.restricted and found.passes():
+            answer["program"] = compiler.compile(source, tree, found)
+        elif compiled:
+            compile(tree, FILENAME, "exec", dont_inherit=True)
     except OverBudgetError as error:
         hint = "Split it into smaller snippets; put data into a file in /work."
         message = f"{error.rule.replace('-', ' ')} for policy {rules.policy}"
         found.add(error.rule, message, node=error.node, hint=hint)
     except SyntaxError as error:
-        _report_syntax(error, found, in_bytes=True)
+        _report_syntax(error, found, in_bytes=in_bytes)
     except _GIVES_UP as error:
         answer["recycle"] = _report_complex(error, found)
+    answer["findings"], answer["truncated"] = found.worst()
+    return answer
 
 
 def _check(tree: ast.Module, source: str, rules: Rules, found: Findings, answer: dict[str, Any]) -> None:
-    inventory = Inventory(rules.budgets["nodes"], rules.budgets["depth"]).collect(tree)
-    answer["stats"] = {"nodes": inventory.count, "depth": inventory.deepest}
+    inventory = Inventory(rules.budgets["nodes"], rules.budgets["depth"])
+    try:
+        inventory.collect(tree)
+    finally:
+        answer["stats"] = {"nodes": inventory.count, "depth": inventory.deepest}
     for family in _FAMILIES:
         family(inventory, rules, found)
     if not source.isascii():
@@ -123,7 +118,7 @@ def _check_identifiers(source: str, action: str, found: Findings) -> None:
 
 
 def _report_syntax(error: SyntaxError, found: Findings, *, in_bytes: bool) -> None:
-    """Report the program's own error. The parser counts columns in code points, the compiler in UTF-8 bytes."""
+    """Report the program's own error."""
     line, column = error.lineno or 1, error.offset or 1
     end_line, end_column = getattr(error, "end_lineno", None) or line, getattr(error, "end_offset", None) or 0
     if in_bytes:

@@ -23,6 +23,7 @@ from .rules import Rules
 from .scopes import Scope
 
 _STRING_NAMES = frozenset({"attrgetter", "methodcaller", "update_wrapper", "wraps"})
+_TOLD_BY_NAME = BY_STRING | COPIERS
 _METACLASSES = frozenset({"type", "abc.ABCMeta", "enum.EnumMeta", "enum.EnumType"})
 # What makes or changes a class when it is taken from a metaclass: `type.__new__(type, "X", (), members)`.
 _CLASS_MAKERS = frozenset({"__new__", "__init__", "__call__", "__setattr__", "__delattr__"})
@@ -68,37 +69,57 @@ _LAST = frozenset(
     name.rpartition(".")[2]
     for name in (*BY_STRING, *COPIERS, *LOG_FORMATS, *FIELD_MAKERS, *_METACLASSES, *_OPENERS)
 )
+_WATCHED = BY_NAME | BY_STRING | COPIERS | LOG_FORMATS | _METACLASSES | _OPENERS
 
 
 def check(inventory: Inventory, rules: Rules, found: Findings) -> None:
     """Check calls, then every other use of what only a well-formed call may use."""
+    # A plain name that no import binds is that name and nothing else: most names of a text are told apart by one look.
+    imported = _imported_names(inventory)
+    vetted = _check_calls(inventory, imported, rules, found)
+    watched = imported | BY_NAME | rules.builtins_deny
+    for use in inventory.uses:
+        if use.attributes or use.name.id in watched:
+            _check_use(use, vetted, rules, found)
+        if inventory.renamed and id(use.name) in inventory.renamed and use.scope.resolve("type") is None:
+            _report_dynamic_class("type", use.name, found)
+    _check_classes(inventory, rules, found)
+
+
+def _check_calls(inventory: Inventory, imported: set[str], rules: Rules, found: Findings) -> set[int]:
+    """Check all calls; return the ids of the callees that need no other look."""
     vetted: set[int] = set()
     positional = any(getattr(pattern, "patterns", ()) for pattern in inventory.patterns)
     for call, scope in inventory.calls:
         func = call.func
-        # A method of an object that no module is: most calls, and only its own name says anything.
-        names = (
-            _NONE if type(func) is ast.Attribute and func.attr not in _LAST else _names_of(func, scope, rules)
-        )
+        if call.keywords:
+            _check_keywords(call, found)
+        if type(func) is ast.Name and func.id not in _WATCHED and func.id not in imported:
+            continue
+        names = _names_of(func, scope, rules)
         if check_call(call, names, scope, rules, found):
-            vetted.add(id(call.func))
+            vetted.add(id(func))
         if isinstance(func, ast.Call) or (names and names & _METACLASSES):
             _check_type(call, names, scope, found)
         if names and names & FIELD_MAKERS:
             check_fields(call, rules, found, positional=positional)
         if names and names & _OPENERS:
             _check_path(call, found)
-        if call.keywords:
-            _check_keywords(call, found)
-    for use in inventory.uses:
-        _check_use(use, vetted, rules, found)
-        if id(use.name) in inventory.renamed and use.scope.resolve("type") is None:
-            _report_dynamic_class("type", use.name, found)
-    _check_classes(inventory, rules, found)
+    return vetted
+
+
+def _imported_names(inventory: Inventory) -> set[str]:
+    return {
+        alias.asname or alias.name.partition(".")[0] for node, _ in inventory.imports for alias in node.names
+    }
 
 
 def _names_of(func: ast.expr, scope: Scope, rules: Rules) -> set[str]:
     """Return what a call may call: a builtin's name, or dotted paths of modules' members."""
+    if type(func) is ast.Attribute and func.attr not in _LAST:
+        return _NONE  # most calls: a method of an object that no module is; only its own name says anything
+    if type(func) is ast.Name:
+        return {func.id, *(path.dotted for path in modules.paths_of(scope, func.id, rules))}
     links: list[str] = []
     while isinstance(func, ast.Attribute):
         links.append(func.attr)
@@ -106,8 +127,7 @@ def _names_of(func: ast.expr, scope: Scope, rules: Rules) -> set[str]:
     if not isinstance(func, ast.Name):
         return set()
     tail = links[::-1]
-    paths = {".".join([path.dotted, *tail]) for path in modules.paths_of(scope, func.id, rules)}
-    return paths if tail else paths | {func.id}
+    return {".".join([path.dotted, *tail]) for path in modules.paths_of(scope, func.id, rules)}
 
 
 def _check_use(use: Use, vetted: set[int], rules: Rules, found: Findings) -> None:
@@ -128,7 +148,7 @@ def _check_use(use: Use, vetted: set[int], rules: Rules, found: Findings) -> Non
     if not use.attributes and name in BY_NAME:
         report_dynamic(name, node, rules, found)
     elif not use.attributes or use.attributes[-1].attr in _STRING_NAMES:
-        full = _names_of(node, use.scope, rules) & (BY_STRING | COPIERS)
+        full = _names_of(node, use.scope, rules) & _TOLD_BY_NAME
         if full:
             report_dynamic(min(full), node, rules, found)
 

@@ -48,7 +48,7 @@ def _operands(node: ast.BinOp | ast.AugAssign) -> tuple[ast.expr | None, ast.exp
 
 def _check_literal(node: ast.Constant, rules: Rules, found: Findings) -> None:
     value, budgets = node.value, rules.budgets
-    if isinstance(value, int):
+    if type(value) is int:
         if value.bit_length() > budgets["int_bits"]:
             # The value itself never enters the message: its repr is what CPython refuses to compute.
             message = f"an integer of {value.bit_length()} bits; the budget is {budgets['int_bits']}"

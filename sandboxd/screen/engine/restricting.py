@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import importlib
 from typing import Any
 
 from .findings import Findings
@@ -46,7 +45,7 @@ class Compiler:
 def load_compiler() -> Compiler:
     """Import the restricting compiler: RestrictedPython 9 is for CPython 3.11 to 3.15."""
     try:
-        compile_program = importlib.import_module("sandboxd.restrict").compile_program
+        from sandboxd.restrict import compile_program  # noqa: PLC0415  absent on an older interpreter
     except (ImportError, AttributeError, SyntaxError) as error:
         return Compiler(None, f"{type(error).__name__}: {error}")
     return Compiler(compile_program, "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 
@@ -46,6 +47,9 @@ class Rules:
         return "attribute-not-allowed"
 
 
+_REMEMBERED = 1024  # a hostile text's names are long: bounded by 16 MiB at the worst
+
+
 class Modules:
     """Longest-prefix match over dotted names."""
 
@@ -54,8 +58,11 @@ class Modules:
         self._deny = {_without_star(pattern) for pattern in deny}
         self._recursive = {pattern[:-2] for pattern in allow if pattern.endswith(".*")}
         self._ancestors = {prefix for name in self._allow for prefix in _prefixes(name)[1:]}
+        # Asked for every name of every text; few names are many of the answers.
+        self.member_allowed = functools.lru_cache(_REMEMBERED)(self._member_allowed)
+        self.module_allowed = functools.lru_cache(_REMEMBERED)(self._module_allowed)
 
-    def member_allowed(self, path: str) -> bool:
+    def _member_allowed(self, path: str) -> bool:
         """Say whether a member (or what is below it) is listed."""
         for prefix in _prefixes(path):
             if prefix in self._deny:
@@ -64,7 +71,7 @@ class Modules:
                 return True
         return False
 
-    def module_allowed(self, path: str) -> bool:
+    def _module_allowed(self, path: str) -> bool:
         """Say whether a module itself is listed, or lies below a `name.*`."""
         for prefix in _prefixes(path):
             if prefix in self._deny:

@@ -17,11 +17,12 @@ import resource
 import struct
 import sys
 import time
+import warnings
 from typing import Any
 
 from sandboxd.screen.confined import confine
 
-from .analysis import analyse
+from .analysis import examine
 from .findings import Findings
 from .restricting import Compiler, load_compiler
 from .rules import Rules
@@ -45,6 +46,7 @@ def serve(settings: str) -> None:
     _rehearse(compiler)
     # A tree has no cycles worth collecting while it is checked; collecting them costs more than the checks do.
     gc.disable()
+    warnings.simplefilter("ignore")
     gc.freeze()
     try:
         missing = confine(form["memory_bytes"], base64.b64decode(form["filter"]))
@@ -72,7 +74,7 @@ def _loop(compiler: Compiler, cpu_seconds: int) -> None:
             _allow_cpu(used + cpu_seconds)
         if "rules" in head:
             known[head["digest"]] = Rules(head["rules"])
-        answer = analyse(source, known[head["digest"]], compiler, compiled=head["compiled"])
+        answer = examine(source, known[head["digest"]], compiler, compiled=head["compiled"])
         answer["token"] = head["token"]
         _send(answer, answer.pop("program", b""))
         gc.collect(0)
