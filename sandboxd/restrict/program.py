@@ -11,7 +11,7 @@ from importlib.util import MAGIC_NUMBER
 from types import CodeType
 from typing import NamedTuple
 
-from .names import BOOKKEEPING, CLASS_FACTS, ERRORS, LABELS, METHODS, READABLE, is_dunder
+from .names import CLASS_FACTS, ERRORS, LABELS, METHODS, READABLE, is_dunder
 from .refusals import REFUSED, Refusal
 from .transformer import Transformer
 
@@ -27,7 +27,7 @@ _COMPILED = frozenset({"__annotations__", "__module__", "__qualname__", "__class
                        "__firstlineno__", "__conditional_annotations__", "__annotate__", "__annotate_func__",
                        "__classdict__", "__classdictcell__", "__class__", "__debug__",
                        "__future__"})  # fmt: skip
-_DUNDERS = METHODS | LABELS | ERRORS | READABLE | BOOKKEEPING | CLASS_FACTS | _COMPILED
+_DUNDERS = METHODS | LABELS | ERRORS | READABLE | CLASS_FACTS | _COMPILED
 
 
 class Compiled(NamedTuple):

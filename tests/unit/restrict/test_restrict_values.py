@@ -414,6 +414,63 @@ PROGRAMS = {
         t = T(1, 2)
         (P(1) < P(2), replace(P(1), x=5), asdict(P(3)), Q().bump(), t._replace(a=9), t._asdict(), T._fields, N(1), N(2)._replace(b="y"))
         """,
+    "coroutines": """
+        import asyncio
+        class Res:
+            def __init__(self): self._open = 0
+            async def __aenter__(self): self._open += 1; return self
+            async def __aexit__(self, *a): self._open -= 1
+        class Count:
+            def __init__(self, n): self.n = n
+            def __aiter__(self): return self
+            async def __anext__(self):
+                if not self.n: raise StopAsyncIteration
+                self.n -= 1
+                return self.n
+        async def gen(n):
+            for i in range(n): yield i
+        async def main():
+            out = []
+            async with Res() as r, Res(): out.append(r._open)
+            async for x in Count(2): out.append(x)
+            out += [y async for y in gen(3) if y] + [await asyncio.sleep(0, z) for z in "ab"]
+            out.append(await asyncio.gather(*(asyncio.sleep(0, k) for k in range(2))))
+            return out, r._open
+        asyncio.run(main())
+        """,
+    "what programs say of themselves": """
+        __version__ = "1"
+        __all__ = ["f"]
+        __all__ += ["g"]
+        def f(): return __version__, __name__
+        (f(), __all__)
+        """,
+    "an error in the midst of an access": """
+        class P:
+            @property
+            def bad(self): raise AttributeError("mine")
+            @property
+            def worse(self): raise KeyError("k")
+            @property
+            def _hid(self): raise ValueError("h")
+        out = []
+        for f in (lambda p: p.bad, lambda p: p.worse, lambda p: p._hid, lambda p: p._none, lambda p: undefined._x):
+            try: f(P())
+            except Exception as e: out.append(f"{type(e).__name__} {e}")
+        out
+        """,
+    "private names on subclasses of a library's": """
+        from collections import OrderedDict, Counter
+        class C(Counter):
+            def __init__(self, *a): super().__init__(*a); self._n = 1
+            def bump(self): self._n += 1; return self._n, self.most_common(1)
+        class E(Exception):
+            _code = 3
+            def __init__(self, m): super().__init__(m); self._m = m
+        try: raise E("x")
+        except E as e: out = e._m, e._code
+        (C("aab").bump(), out)
+        """,
     "a semicolon hides nothing here": "x = 1; x + 1",
 }
 
