@@ -65,6 +65,8 @@ INERT = {
         class P(Protocol):
             obj: int
         """,
+    "a slot's own setter": "import uuid\nuuid.UUID.int.__set__(uuid.UUID(int=1), 2)",
+    "a slot's setter, by its class": "import uuid\ntype(uuid.UUID.int).__set__(uuid.UUID.int, uuid.UUID(int=1), 2)",
     "init of a file": "import io\nio.StringIO('a').__init__('b')",
 }
 

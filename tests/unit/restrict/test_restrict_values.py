@@ -213,7 +213,10 @@ PROGRAMS = {
         del x.d
         try: del x.p
         except AttributeError as e: print("no deleter")
-        (x.d, X.d, x.p)
+        class Sub(D):
+            def __get__(self, o, t): return "sub", super().__get__(o, t)
+        def bound(self): return self
+        (x.d, X.d, x.p, Sub().__get__(x, X), D.__get__(Sub(), None, X), bound.__get__(3)())
         """,
     "slots, and attributes that are not there": """
         class S:
