@@ -11,6 +11,7 @@ import pytest
 from sandboxd.guest.restricted import names as guest_names
 from sandboxd.guest.restricted import program, table
 from sandboxd.restrict import FORMAT, compile_program, names
+from sandboxd.screen.engine.catalogue import RULES
 from tests.unit.restrict.restricted import compiled, guarded, refused
 
 RULE = "restrict-refused"
@@ -100,6 +101,10 @@ REFUSED = {
 def test_refused_with_line_and_column(source: str) -> None:
     found = refused(source)
     assert found[0] == REFUSED[source], found
+
+
+def test_each_rule_is_in_the_screen_s_catalogue() -> None:
+    assert {rule for rule, _, _ in REFUSED.values()} | {"source-too-complex"} <= RULES.keys()
 
 
 @pytest.mark.parametrize(
