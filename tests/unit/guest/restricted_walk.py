@@ -32,7 +32,6 @@ BAD_TYPES = (
     types.FrameType,
     types.CodeType,
     types.CellType,
-    types.TracebackType,
     type(__loader__),
 )
 BAD = [
@@ -103,6 +102,12 @@ try: import nope
 except ImportError as e: caught.append(e)
 try: undefined
 except NameError as e: caught.append(e)
+class Manager:
+    def __enter__(self): return self
+    def __exit__(self, kind, value, trace):
+        caught.append(trace)  # Python gives it; nothing of it must be had
+        return True
+with Manager(): 1 / 0
 own = Own()
 things = [own, own.method, own.method(), own.proxy(), own.made, own.free, Slots(), Colour.RED, Data(), Named(), function, function(1), generator(),
     agen(), managed(), re.compile("a"), re.match("a", "a"), decimal.getcontext(), types.SimpleNamespace(a=1), io.StringIO("a"),
