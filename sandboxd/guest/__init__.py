@@ -9,7 +9,8 @@ Theory of operation. The zygote calls `warm` once and forks; the jailed child ca
 a fork leaves behind (`hygiene`), says ready, and runs one cell a frame (`loop`). A cell is compiled and run
 in a persistent `__main__` (`cell`), under an interrupt gate (`interrupts`); its value and displays are
 described by Jupyter conventions (`display`, `bundle`, `tables`, `figures`), its exception for a reader who
-will repair it (`errors`, `hints`).
+will repair it (`errors`, `hints`). Where the policy restricts, a session's cells are programs that the restricting compiler
+made, and run among guards and facades (`restricted`); such a session never runs plain text.
 
 This module imports nothing: `warm` loads the submodules in the zygote, and then hides them from `import`.
 """

@@ -65,14 +65,14 @@ RESERVED = frozenset(
     }
 )  # fmt: skip
 
-# Dunder names that a program may read, and set, at the top of its text.
-READABLE = frozenset({"__name__", "__doc__", "__debug__"})
+# Dunder names that a program may set at the top of its text, and read; and those that it may only read.
 BOOKKEEPING = frozenset(
     {
-        "__all__", "__author__", "__contact__", "__copyright__", "__credits__", "__date__", "__email__", "__license__",
-        "__maintainer__", "__status__", "__version__",
+        "__all__", "__author__", "__contact__", "__copyright__", "__credits__", "__date__", "__doc__", "__email__",
+        "__license__", "__maintainer__", "__status__", "__version__",
     }
 )  # fmt: skip
+READABLE = BOOKKEEPING | {"__name__", "__debug__"}
 # Set in a class body, beside the methods. What a class pattern reads comes from __match_args__: only literals, checked.
 CLASS_FACTS = frozenset({"__slots__", "__doc__", "__match_args__"})
 

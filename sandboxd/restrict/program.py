@@ -5,12 +5,13 @@ import __future__
 
 import ast
 import marshal
+import warnings
 from collections.abc import Iterator
 from importlib.util import MAGIC_NUMBER
 from types import CodeType
 from typing import NamedTuple
 
-from .names import BOOKKEEPING, CLASS_FACTS, ERRORS, LABELS, METHODS, READABLE, is_dunder
+from .names import CLASS_FACTS, ERRORS, LABELS, METHODS, READABLE, is_dunder
 from .refusals import REFUSED, Refusal
 from .transformer import Transformer
 
@@ -24,8 +25,9 @@ _GIVES_UP = (ValueError, RecursionError, MemoryError, OverflowError, SystemError
 # What the compiler writes by itself, and what the transformer lets pass.
 _COMPILED = frozenset({"__annotations__", "__module__", "__qualname__", "__classcell__", "__static_attributes__",
                        "__firstlineno__", "__conditional_annotations__", "__annotate__", "__annotate_func__",
-                       "__classdict__", "__classdictcell__", "__class__", "__debug__", "__future__"})  # fmt: skip
-_DUNDERS = METHODS | LABELS | ERRORS | READABLE | BOOKKEEPING | CLASS_FACTS | _COMPILED
+                       "__classdict__", "__classdictcell__", "__class__", "__debug__",
+                       "__future__"})  # fmt: skip
+_DUNDERS = METHODS | LABELS | ERRORS | READABLE | CLASS_FACTS | _COMPILED
 
 
 class Compiled(NamedTuple):
@@ -43,7 +45,10 @@ def compile_program(source: str, tree: ast.Module) -> Compiled:
         tree: the text, parsed; it is changed in place.
     """
     try:
-        return _compiled(source, tree)
+        with warnings.catch_warnings():
+            # A doubtful `is` is the program's business, and must not become a refusal by `-W error`.
+            warnings.simplefilter("ignore")
+            return _compiled(source, tree)
     except SyntaxError as error:
         return _none(Refusal("syntax-error", str(error.msg), "Correct the syntax.", _span(error)))
     except _GIVES_UP as error:

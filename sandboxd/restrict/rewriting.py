@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import ast
 from string import Formatter
+from typing import TypeVar
 
 from .names import FORMATS
+
+Node = TypeVar("Node", bound=ast.AST)
 
 
 def is_class_name(node: ast.Attribute) -> bool:
@@ -25,8 +28,10 @@ def last_name(node: ast.expr) -> str:
 
 def hook(place: ast.AST, name: str, *arguments: ast.expr) -> ast.Call:
     """Call a guard in the place of a node."""
-    call = ast.Call(ast.Name(f"guard.{name}", ast.Load()), list(arguments), [])
-    return ast.fix_missing_locations(ast.copy_location(call, place))
+    for argument in arguments:
+        if isinstance(argument, ast.Constant):
+            at(place, argument)
+    return at(place, ast.Call(at(place, ast.Name(f"guard.{name}", ast.Load())), list(arguments), []))
 
 
 def owner(place: ast.expr, writer: str, *arguments: ast.expr) -> ast.expr:
@@ -42,10 +47,9 @@ def unless_known(place: ast.AST, value: ast.expr, known: str, plain: ast.expr, g
     """
     if not isinstance(value, ast.Name):
         return guarded
-    name = ast.Name(value.id, ast.Load())
-    kind = ast.Call(ast.Name("guard.type", ast.Load()), [name], [])
-    test = ast.Compare(kind, [ast.In()], [ast.Name(f"guard.{known}", ast.Load())])
-    return ast.fix_missing_locations(ast.copy_location(ast.IfExp(test, plain, guarded), place))
+    kind = hook(place, "type", at(place, ast.Name(value.id, ast.Load())))
+    names = at(place, ast.Name(f"guard.{known}", ast.Load()))
+    return at(place, ast.IfExp(at(place, ast.Compare(kind, [ast.In()], [names])), plain, guarded))
 
 
 def is_harmless_template(function: ast.Attribute) -> bool:
@@ -68,5 +72,9 @@ def _names_no_attribute(template: str) -> bool:
 
 def bind(place: ast.alias, name: str, value: ast.expr) -> ast.Assign:
     """Assign a value in the place of an import."""
-    assign = ast.Assign([ast.Name(name, ast.Store())], value)
-    return ast.fix_missing_locations(ast.copy_location(assign, place))
+    return at(place, ast.Assign([at(place, ast.Name(name, ast.Store()))], value))
+
+
+def at(place: ast.AST, node: Node) -> Node:
+    """Give a new node the place of the user's; not those below it, which have theirs."""
+    return ast.copy_location(node, place)

@@ -27,7 +27,7 @@ def load(program: bytes, filename: str) -> List[CodeType]:
         number, magic, *parts = _loads(program)
     except (ValueError, TypeError, EOFError):
         raise ProgramError("the program cannot be read") from None
-    if number != FORMAT or magic != MAGIC_NUMBER:
+    if number != FORMAT or magic != MAGIC_NUMBER or any(type(part) is not CodeType for part in parts):
         raise ProgramError("the program was compiled for another guest or another Python")
     return [_named(part, filename) for part in parts]
 

@@ -12,6 +12,7 @@ from sandboxd.guest.restricted import facades, formatter, names, owners
 _super_class: Any = super.__dict__["__self_class__"].__get__
 _super_this: Any = super.__dict__["__thisclass__"].__get__
 _NAMEDTUPLE = frozenset(("_asdict", "_replace", "_fields", "_make", "_field_defaults"))
+_PAST_GUARDS = frozenset(("__init__", "__get__", "__set__", "__delete__"))
 _MOST_KINDS = 4096
 _kinds: Dict[str, str] = {}
 
@@ -101,14 +102,21 @@ def label(value: Any, name: str) -> Any:
 
 
 def method(value: Any, name: str) -> Any:
-    """Load a method of Python's data model. Each is what an operator or a builtin calls anyway, but one.
+    """Load a method of Python's data model. Each is what an operator or a builtin calls anyway, but for a few.
 
-    `__init__` of a library's object would make it another: a file's takes any path. A class may call its base's.
+    `__init__` of a library's object would make it another: a file's takes any path. `__set__` of a library's descriptor
+    would change an instance past the guards of stores.
     """
-    kind = type(value)
-    if name == "__init__" and not (kind is super or owners.is_own_class(kind) or owners.is_class(value)):
+    if name in _PAST_GUARDS and not _is_ours(value, name):
         refuse(value, name)
     return getattr(value, name)
+
+
+def _is_ours(value: Any, name: str) -> bool:
+    kind = type(value)
+    if kind is super or owners.is_own_class(kind) or owners.is_own_function(value):
+        return True
+    return owners.is_class(value) and (name == "__init__" or owners.is_own_class(value))
 
 
 def formatting(value: Any, name: str) -> Any:
