@@ -13,13 +13,12 @@ import sys
 from types import ModuleType
 from typing import Any, Iterable, Optional
 
-from sandboxd.guest.restricted.facades.guards import adopt, is_own_class
+from sandboxd.guest.restricted import owners
+from sandboxd.guest.restricted.facades.guards import adopt
 from sandboxd.guest.restricted.frozen import FrozenCallable, frozen_callable
 from sandboxd.guest.restricted.patterns import check_patterns
 
-_names_of: Any = type.__dict__["__dict__"]
 _signature_of: Any = type.__dict__["__text_signature__"]
-_bases_of: Any = type.__dict__["__mro__"]
 
 
 def dataclass(module: ModuleType) -> FrozenCallable:
@@ -47,17 +46,17 @@ def _check(cls: type, module: ModuleType) -> None:
     Raises:
         TypeError: it is no class of the program's, or has or inherits such a field.
     """
-    if not is_own_class(cls):
+    if not (owners.is_class(cls) and owners.is_own_class(cls)):
         raise TypeError("dataclass() changes classes of your program only, in restricted code")
     for name in _annotated(cls):
         _check_name(name)
-        default = _names_of.__get__(cls).get(name)
+        default = owners.names_of(cls).get(name)
         if isinstance(default, module.Field):
             _check_type(default, module)
-    for base in _bases_of.__get__(cls):
-        if is_own_class(base) and _signature_of.__get__(base):
+    for base in owners.bases_of(cls):
+        if owners.is_own_class(base) and _signature_of.__get__(base):
             raise TypeError(f"the docstring of {base.__name__} reads as the signature of a C function")
-        for key, field in dict(_names_of.__get__(base).get("__dataclass_fields__", ())).items():
+        for key, field in dict(owners.names_of(base).get("__dataclass_fields__", ())).items():
             _check_type(field, module)
             _check_name(key)
             if type(field.name) is not str or field.name != key:
@@ -80,4 +79,4 @@ def _annotated(cls: type) -> Iterable[Any]:
     library = sys.modules.get("annotationlib")
     if library is not None:
         return list(library.get_annotations(cls, format=library.Format.FORWARDREF))
-    return list(_names_of.__get__(cls).get("__annotations__", ()))
+    return list(owners.names_of(cls).get("__annotations__", ()))
