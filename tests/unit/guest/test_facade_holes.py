@@ -5,6 +5,7 @@ The programs here are plain Python with facades for modules: what stops them is 
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
 import functools
@@ -32,7 +33,7 @@ io.TextIOWrapper io.BufferedReader calendar.different_locale calendar.LocaleText
 copy.dispatch_table collections.UserString collections._sys types.FunctionType types.CodeType
 types.ModuleType types.MethodType types.new_class types.coroutine operator.builtins base64.main zoneinfo.reset_tzpath
 zoneinfo.TZPATH hashlib.file_digest hashlib.algorithms_available sys.modules sys._getframe sys.exc_info sys.settrace
-sys.stdout sys.path sys.exit sys.meta_path sys.addaudithook traceback.format_exception traceback.walk_stack
+sys.stdin sys.path sys.exit sys.meta_path sys.addaudithook traceback.format_exception traceback.walk_stack
 traceback.TracebackException traceback.linecache warnings.catch_warnings warnings.sys warnings.showwarning shlex.shlex
 shlex.os codecs.open codecs.lookup codecs.register codecs.builtins asyncio.get_event_loop asyncio.get_running_loop
 asyncio.new_event_loop asyncio.Runner asyncio.Task asyncio.create_subprocess_exec asyncio.create_subprocess_shell
@@ -376,6 +377,45 @@ def test_redirecting_chooses_no_attribute_of_sys() -> None:
     assert names["result"] == "a\n"
     with pytest.raises(TypeError, match="not an acceptable base type"):
         run(source.replace("contextlib.redirect_stdout", "type(contextlib.redirect_stdout(None))"))
+
+
+def test_standard_output_can_be_written_to_and_nothing_else(capfd: pytest.CaptureFixture[str]) -> None:
+    with open(1, "w", closefd=False) as real, contextlib.redirect_stdout(real):
+        source = """
+import contextlib, io, sys
+from sys import stdout
+print(sys.stdout.write("a"), file=sys.stdout)
+same = sys.stdout is stdout is sys.stdout
+buffer = io.StringIO()
+with contextlib.redirect_stdout(buffer):
+    sys.stdout.write("b")
+    stdout.write("c")
+    inside = sys.stdout is buffer
+with contextlib.redirect_stdout(sys.stdout):
+    print("d")
+sys.stdout.writelines(["e", "f"])
+sys.stdout.flush()
+"""
+        names = run(source)
+    assert capfd.readouterr().out == "a1\ncd\nef"
+    assert (names["buffer"].getvalue(), names["inside"], names["same"]) == ("b", True, True)
+    for name in (
+        "buffer",
+        "raw",
+        "detach",
+        "fileno",
+        "reconfigure",
+        "close",
+        "name",
+        "_real",
+        "__self__",
+        "__dict__",
+    ):
+        assert not hasattr(names["stdout"], name)
+    with pytest.raises(AttributeError):
+        names["stdout"].write = None
+    with pytest.raises(TypeError):
+        type(names["stdout"])()
 
 
 @pytest.mark.parametrize("name", "Queue Lock Event Condition Semaphore TaskGroup PriorityQueue".split())
