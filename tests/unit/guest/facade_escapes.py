@@ -70,6 +70,24 @@ class D:
     a: int = F(1, None, True, True, None, True, None, False)
 D() == D()
 """,
+    "dataclass runs the text of what a descriptor answers": """
+import dataclasses
+class F(type(dataclasses.field())):
+    __slots__ = ()
+    @property
+    def name(self): return "a, print('ESC' + 'APED')"
+    @name.setter
+    def name(self, value): pass
+@dataclasses.dataclass(init=False, repr=False)
+class D:
+    a: int = staticmethod(F(1, None, True, True, None, True, None, False))
+D() == D()
+""",
+    "a functional enum makes any method": """
+import enum
+E = enum.Enum("E", [("__di" + "r__", lambda self: ["ESC" + "APED"]), ("A", 1)])
+print(dir(E.A))
+""",
     "a docstring that reads as a signature tells any module's values": """
 import dataclasses
 class Base:

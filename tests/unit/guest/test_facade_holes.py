@@ -271,6 +271,74 @@ def test_the_injection_is_real_without_the_facade(capsys: pytest.CaptureFixture[
     assert capsys.readouterr().out == "injected\n" * 2
 
 
+def test_nothing_answers_for_a_field() -> None:
+    """dataclass() gets defaults by getattr, flags by their truth, and base classes' fields by any mapping's values()."""
+    imports = "from dataclasses import dataclass, field\nimport functools\n"
+    evil = (
+        imports
+        + """
+class F(type(field())):
+    __slots__ = ()
+    name = property(lambda self: "a=print('injected')", lambda self, value: None)
+class Answers:
+    def __get__(self, instance, owner): return evil
+    def __bool__(self): return True
+evil = F(1, None, True, True, None, True, None, False)
+"""
+    )
+    for default in (
+        "Answers()",
+        "staticmethod(evil)",
+        "classmethod(Answers())",
+        "functools.partialmethod(Answers())",
+    ):
+        with pytest.raises(TypeError, match="must not be a descriptor"):
+            run(f"{evil}\n@dataclass\nclass D:\n    a: int = {default}")
+        with pytest.raises(TypeError, match="must not be a descriptor"):
+            run(f"{evil}\nclass Base:\n    a = {default}\n@dataclass\nclass D(Base):\n    a: int")
+    with pytest.raises(TypeError, match="flags of field"):
+        run(f"{evil}\n@dataclass\nclass D:\n    a: int = field(repr=Answers())")
+    with pytest.raises(TypeError, match="fields in a dictionary"):
+        run(f"{evil}\nclass D(dict): pass\nclass E:\n    __dataclass_fields__ = D()\ndataclass(E)")
+    with pytest.raises(TypeError, match="hide its class"):
+        run(
+            f"{evil}\nclass C:\n    __class__ = property(lambda self: F)\n@dataclass\nclass D:\n    a: int = C()"
+        )
+    plain = """
+@dataclass(repr=1, order=Answers())
+class D:
+    f: object = len
+    g: object = print
+    h: type = int
+    def j(self): ...
+result = D().h
+"""
+    assert run(evil + plain)["result"] is int
+
+
+def test_a_functional_enum_has_no_dunder_members() -> None:
+    for names in (
+        "[('__class__', property(lambda self: int)), ('A', 1)]",
+        "{'__reduce_ex__': lambda self, protocol: 1}",
+        "'A __del__'",
+        "(name for name in [['__getattribute__', 1]])",
+    ):
+        with pytest.raises(ValueError, match="invalid enum member name"):
+            value(f"enum.Enum('E', {names})", "import enum")
+    kept = value(
+        "[enum.Enum('E', 'A, B'), enum.IntEnum('E', ['A', 'B'], start=3), enum.Flag('E', {'A': 1}), enum.Enum('E', [('A', 'x')])]",
+        "import enum",
+    )
+    assert [[(one.name, one.value) for one in made] for made in kept] == [
+        [("A", 1), ("B", 2)],
+        [("A", 3), ("B", 4)],
+        [("A", 1)],
+        [("A", "x")],
+    ]
+    assert {made.__module__ for made in kept} == {"__main__"}
+    assert value("enum.Enum('E', 'A', module='here')", "import enum").__module__ == "here"
+
+
 def test_a_docstring_is_not_read_as_a_signature() -> None:
     """inspect.signature looks up dotted names of a C signature in all modules, and dataclass() writes it into __doc__."""
     source = """
