@@ -87,8 +87,6 @@ class FrozenCallable(Frozen):
         name: str = _name.__get__(self)
         return name
 
-    __qualname__ = "function"
-
     def __repr__(self) -> str:
         return f"<function {_name.__get__(self)}>"
 

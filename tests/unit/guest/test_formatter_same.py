@@ -122,6 +122,14 @@ def test_any_template_is_the_same(template: str) -> None:
 
 
 @LAWS
+@given(st.lists(PARTS, max_size=5).map("".join))
+def test_any_template_is_the_same_step_by_step(template: str) -> None:
+    """Templates without links are left to Python; what is done for the others would do for all."""
+    ours = outcome(lambda: formatter._Expansion(ARGS, KWARGS, strict_getattr).expand(template, 2))
+    assert ours == outcome(lambda: template.format(*ARGS, **KWARGS))
+
+
+@LAWS
 @given(st.text(alphabet="{}.:![]0ax", max_size=16))
 def test_any_text_is_the_same(template: str) -> None:
     ours, python = both(template, (Point(1, [2]), 5), {"a": Point(3, 4), "x": 6})
