@@ -47,6 +47,10 @@ def safe_method(receiver: Any, name: str, getattr_guard: Guard) -> Any:
     """
     value = getattr(receiver, name)
     if type(value) is BuiltinMethodType and value.__name__ in NAMES and isinstance(value.__self__, str):
+        if not _has_links(str.__str__(value.__self__)):
+            return (
+                value  # bound to a text that never changes, and has no links to follow whatever it is given
+            )
         return _bind(value.__self__, value.__name__, getattr_guard)
     if type(value) is MethodDescriptorType and value.__objclass__ is str and value.__name__ in NAMES:
         return _unbound(value.__name__, getattr_guard)
@@ -71,10 +75,13 @@ def format_string(
         ValueError: the template does not parse.
     """
     text = str.__str__(template)
-    walks = _walks_cached if len(text) <= _CACHED_CHARACTERS else _walks
-    if walks(text):
+    if _has_links(text):
         return _Expansion(args, kwargs, getattr_guard).expand(text, _LEVELS)
     return str.format_map(text, kwargs) if args is None else str.format(text, *args, **kwargs)
+
+
+def _has_links(text: str) -> bool:
+    return _walks_cached(text) if len(text) <= _CACHED_CHARACTERS else _walks(text)
 
 
 def _walks(text: str) -> bool:

@@ -7,6 +7,7 @@ refuses these names. What stands here holds without it.
 
 from __future__ import annotations
 
+from types import FunctionType
 from typing import Any, Callable, NoReturn
 
 
@@ -86,8 +87,6 @@ class FrozenCallable(Frozen):
         name: str = _name.__get__(self)
         return name
 
-    __qualname__ = "function"
-
     def __repr__(self) -> str:
         return f"<function {_name.__get__(self)}>"
 
@@ -108,6 +107,8 @@ def frozen_callable(name: str, function: Callable[..., Any]) -> FrozenCallable:
     Returns:
         An immutable object without a way to the function, its globals, its closure or its owner.
     """
+    if type(function) is FunctionType and "<locals>" in function.__qualname__:
+        function.__qualname__ = name  # errors about arguments name it; it was made for this
     frozen: FrozenCallable = object.__new__(FrozenCallable)
     _function.__set__(frozen, function)
     _name.__set__(frozen, name)

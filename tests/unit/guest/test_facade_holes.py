@@ -5,6 +5,7 @@ The programs here are plain Python with facades for modules: what stops them is 
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
 import functools
@@ -32,7 +33,7 @@ io.TextIOWrapper io.BufferedReader calendar.different_locale calendar.LocaleText
 copy.dispatch_table collections.UserString collections._sys types.FunctionType types.CodeType
 types.ModuleType types.MethodType types.new_class types.coroutine operator.builtins base64.main zoneinfo.reset_tzpath
 zoneinfo.TZPATH hashlib.file_digest hashlib.algorithms_available sys.modules sys._getframe sys.exc_info sys.settrace
-sys.stdout sys.path sys.exit sys.meta_path sys.addaudithook traceback.format_exception traceback.walk_stack
+sys.stdin sys.path sys.exit sys.meta_path sys.addaudithook traceback.format_exception traceback.walk_stack
 traceback.TracebackException traceback.linecache warnings.catch_warnings warnings.sys warnings.showwarning shlex.shlex
 shlex.os codecs.open codecs.lookup codecs.register codecs.builtins asyncio.get_event_loop asyncio.get_running_loop
 asyncio.new_event_loop asyncio.Runner asyncio.Task asyncio.create_subprocess_exec asyncio.create_subprocess_shell
@@ -270,6 +271,74 @@ def test_the_injection_is_real_without_the_facade(capsys: pytest.CaptureFixture[
     assert capsys.readouterr().out == "injected\n" * 2
 
 
+def test_nothing_answers_for_a_field() -> None:
+    """dataclass() gets defaults by getattr, flags by their truth, and base classes' fields by any mapping's values()."""
+    imports = "from dataclasses import dataclass, field\nimport functools\n"
+    evil = (
+        imports
+        + """
+class F(type(field())):
+    __slots__ = ()
+    name = property(lambda self: "a=print('injected')", lambda self, value: None)
+class Answers:
+    def __get__(self, instance, owner): return evil
+    def __bool__(self): return True
+evil = F(1, None, True, True, None, True, None, False)
+"""
+    )
+    for default in (
+        "Answers()",
+        "staticmethod(evil)",
+        "classmethod(Answers())",
+        "functools.partialmethod(Answers())",
+    ):
+        with pytest.raises(TypeError, match="must not be a descriptor"):
+            run(f"{evil}\n@dataclass\nclass D:\n    a: int = {default}")
+        with pytest.raises(TypeError, match="must not be a descriptor"):
+            run(f"{evil}\nclass Base:\n    a = {default}\n@dataclass\nclass D(Base):\n    a: int")
+    with pytest.raises(TypeError, match="flags of field"):
+        run(f"{evil}\n@dataclass\nclass D:\n    a: int = field(repr=Answers())")
+    with pytest.raises(TypeError, match="fields in a dictionary"):
+        run(f"{evil}\nclass D(dict): pass\nclass E:\n    __dataclass_fields__ = D()\ndataclass(E)")
+    with pytest.raises(TypeError, match="hide its class"):
+        run(
+            f"{evil}\nclass C:\n    __class__ = property(lambda self: F)\n@dataclass\nclass D:\n    a: int = C()"
+        )
+    plain = """
+@dataclass(repr=1, order=Answers())
+class D:
+    f: object = len
+    g: object = print
+    h: type = int
+    def j(self): ...
+result = D().h
+"""
+    assert run(evil + plain)["result"] is int
+
+
+def test_a_functional_enum_has_no_dunder_members() -> None:
+    for names in (
+        "[('__class__', property(lambda self: int)), ('A', 1)]",
+        "{'__reduce_ex__': lambda self, protocol: 1}",
+        "'A __del__'",
+        "(name for name in [['__getattribute__', 1]])",
+    ):
+        with pytest.raises(ValueError, match="invalid enum member name"):
+            value(f"enum.Enum('E', {names})", "import enum")
+    kept = value(
+        "[enum.Enum('E', 'A, B'), enum.IntEnum('E', ['A', 'B'], start=3), enum.Flag('E', {'A': 1}), enum.Enum('E', [('A', 'x')])]",
+        "import enum",
+    )
+    assert [[(one.name, one.value) for one in made] for made in kept] == [
+        [("A", 1), ("B", 2)],
+        [("A", 3), ("B", 4)],
+        [("A", 1)],
+        [("A", "x")],
+    ]
+    assert {made.__module__ for made in kept} == {"__main__"}
+    assert value("enum.Enum('E', 'A', module='here')", "import enum").__module__ == "here"
+
+
 def test_a_docstring_is_not_read_as_a_signature() -> None:
     """inspect.signature looks up dotted names of a C signature in all modules, and dataclass() writes it into __doc__."""
     source = """
@@ -376,6 +445,45 @@ def test_redirecting_chooses_no_attribute_of_sys() -> None:
     assert names["result"] == "a\n"
     with pytest.raises(TypeError, match="not an acceptable base type"):
         run(source.replace("contextlib.redirect_stdout", "type(contextlib.redirect_stdout(None))"))
+
+
+def test_standard_output_can_be_written_to_and_nothing_else(capfd: pytest.CaptureFixture[str]) -> None:
+    with open(1, "w", closefd=False) as real, contextlib.redirect_stdout(real):
+        source = """
+import contextlib, io, sys
+from sys import stdout
+print(sys.stdout.write("a"), file=sys.stdout)
+same = sys.stdout is stdout is sys.stdout
+buffer = io.StringIO()
+with contextlib.redirect_stdout(buffer):
+    sys.stdout.write("b")
+    stdout.write("c")
+    inside = sys.stdout is buffer
+with contextlib.redirect_stdout(sys.stdout):
+    print("d")
+sys.stdout.writelines(["e", "f"])
+sys.stdout.flush()
+"""
+        names = run(source)
+    assert capfd.readouterr().out == "a1\ncd\nef"
+    assert (names["buffer"].getvalue(), names["inside"], names["same"]) == ("b", True, True)
+    for name in (
+        "buffer",
+        "raw",
+        "detach",
+        "fileno",
+        "reconfigure",
+        "close",
+        "name",
+        "_real",
+        "__self__",
+        "__dict__",
+    ):
+        assert not hasattr(names["stdout"], name)
+    with pytest.raises(AttributeError):
+        names["stdout"].write = None
+    with pytest.raises(TypeError):
+        type(names["stdout"])()
 
 
 @pytest.mark.parametrize("name", "Queue Lock Event Condition Semaphore TaskGroup PriorityQueue".split())

@@ -32,6 +32,8 @@ def test_members_are_the_golden_ones(walked: tuple[str, Any], request: pytest.Fi
     if request.config.getoption("--update-golden"):
         GOLDEN.mkdir(exist_ok=True)
         golden.write_text(text)
+    if not golden.exists():
+        pytest.skip(f"nobody has reviewed the members on {version} yet: --update-golden, and read them")
     assert golden.read_text() == text, "run with --update-golden, and review each new member"
 
 

@@ -173,7 +173,7 @@ def test_user_code_cannot_turn_a_checked_name() -> None:
 
 
 def test_the_methods_hide_what_they_are_made_of() -> None:
-    for method in (safe("x"), safe(str), safe("x", "format_map")):
+    for method in (safe("{0.x}"), safe(str), safe("{x.y}", "format_map")):
         for name in (
             "__self__",
             "__globals__",
@@ -191,5 +191,6 @@ def test_the_methods_hide_what_they_are_made_of() -> None:
             type("Sub", (type(method),), {})
         with pytest.raises(TypeError):
             type(method).__call__ = None
-    assert safe("x").__name__ == "format"
+    assert safe("{0.x}").__name__ == "format"
+    assert safe("{}").__self__ == "{}"  # Python's own: no links, so nothing to guard
     assert repr(safe(str, "format_map")) == "<method 'format_map' of 'str' objects>"

@@ -17,7 +17,13 @@ MODULES = Modules(list(PURE.screen.imports_allow), list(PURE.screen.imports_deny
 def listed(module: str) -> set[str]:
     """Return every member that the table has of a module, on any Python."""
     entry = TABLE[module]
-    return {*entry.members.split(), *entry.sealed.split(), *entry.wrapped, *entry.children.split()}
+    return {
+        *entry.members.split(),
+        *entry.sealed.split(),
+        *entry.wrapped,
+        *entry.dynamic,
+        *entry.children.split(),
+    }
 
 
 def split(path: str) -> tuple[str, str]:

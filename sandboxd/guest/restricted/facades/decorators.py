@@ -10,7 +10,7 @@ import functools
 from types import FunctionType, ModuleType
 from typing import Any, Callable, Dict
 
-from sandboxd.guest.restricted.facades.guards import is_own_class, is_own_function
+from sandboxd.guest.restricted import owners
 from sandboxd.guest.restricted.facades.names import is_refused
 from sandboxd.guest.restricted.frozen import FrozenCallable, frozen_callable
 
@@ -34,9 +34,9 @@ def wraps(_module: ModuleType) -> FrozenCallable:
 
 def _update_wrapper(wrapper: Any, wrapped: Any) -> Any:
     """Give a wrapper function the name, docstring and attributes of the wrapped one."""
-    if not is_own_function(wrapper):
+    if not owners.is_own_function(wrapper):
         raise TypeError("update_wrapper() changes functions of your program only, in restricted code")
-    for name in functools.WRAPPER_ASSIGNMENTS if is_own_function(wrapped) else _COPIED:
+    for name in functools.WRAPPER_ASSIGNMENTS if owners.is_own_function(wrapped) else _COPIED:
         if hasattr(wrapped, name):
             setattr(wrapper, name, getattr(wrapped, name))
     wrapper.__dict__.update(_attributes(wrapped))
@@ -49,7 +49,7 @@ def _attributes(wrapped: Any) -> Dict[str, Any]:
     `__wrapped__` is not among them: nothing may read it, and `inspect` would follow it.
     """
     names = dict(getattr(wrapped, "__dict__", {}))
-    private = is_own_function(wrapped)
+    private = owners.is_own_function(wrapped)
     return {
         name: value
         for name, value in names.items()
@@ -70,7 +70,7 @@ def runtime_checkable(module: ModuleType) -> FrozenCallable:
 def _for_own_classes(decorate: Callable[[Any], Any]) -> Callable[[Any], Any]:
     @functools.wraps(decorate)
     def for_own_classes(cls: Any) -> Any:
-        if not is_own_class(cls):
+        if not (owners.is_class(cls) and owners.is_own_class(cls)):
             raise TypeError(f"{decorate.__name__}() changes classes of your program only, in restricted code")
         return decorate(cls)
 
@@ -82,8 +82,8 @@ def abstractmethod(module: ModuleType) -> FrozenCallable:
 
     def abstractmethod(funcobj: Any) -> Any:
         """A decorator indicating abstract methods."""
-        foreign = type(funcobj) is FunctionType and not is_own_function(funcobj)
-        if foreign or (isinstance(funcobj, type) and not is_own_class(funcobj)):
+        foreign = type(funcobj) is FunctionType and not owners.is_own_function(funcobj)
+        if foreign or (owners.is_class(funcobj) and not owners.is_own_class(funcobj)):
             raise TypeError("abstractmethod() marks functions of your program only, in restricted code")
         return module.abstractmethod(funcobj)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Any, Dict, List, Mapping, NamedTuple, NoReturn
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, NoReturn
 
 from sandboxd.guest.restricted.frozen import Frozen
 
@@ -12,6 +12,7 @@ class _About(NamedTuple):
     name: str
     members: List[str]
     hints: Mapping[str, str]
+    dynamic: Mapping[str, Callable[[], Any]]
 
 
 _known: Dict[object, _About] = {}  # facades live as long as the guest
@@ -35,13 +36,15 @@ class Facade(Frozen):
     def __dict__(self) -> NoReturn:  # type: ignore[override]
         raise AttributeError("__dict__")
 
-    def __getattr__(self, name: str) -> NoReturn:
-        """Say what Python says, and when the real module has the member, why it is not here.
+    def __getattr__(self, name: str) -> Any:
+        """Give a member whose value changes; else say what Python says, and why a member of the real module is not here.
 
         `__name__` ends here too, on purpose. When `from json import decoder` finds no attribute, Python takes
         `sys.modules[module.__name__ + ".decoder"]`, the raw module, from under any facade. `name_of` tells it instead.
         """
         about = _known[self]
+        if name in about.dynamic:
+            return about.dynamic[name]()
         text = f"module {about.name!r} has no attribute {name!r}"
         if not name.startswith("_") and name in vars(sys.modules.get(about.name, object)):
             text += f" in restricted code; {hint_for(self, name)}"
@@ -69,7 +72,13 @@ class Facade(Frozen):
         return f"<module {_known[self].name!r} (restricted)>"
 
 
-def make(name: str, doc: Any, members: Mapping[str, Any], hints: Mapping[str, str]) -> Facade:
+def make(
+    name: str,
+    doc: Any,
+    members: Mapping[str, Any],
+    hints: Mapping[str, str],
+    dynamic: Mapping[str, Callable[[], Any]],
+) -> Facade:
     """Make the facade of a module.
 
     Args:
@@ -77,9 +86,10 @@ def make(name: str, doc: Any, members: Mapping[str, Any], hints: Mapping[str, st
         doc: its docstring.
         members: what code may use of it, by name.
         hints: for members that it lacks, what to use instead.
+        dynamic: what gives a member's value each time.
     """
     facade: Facade = object.__new__(Facade)
-    _known[facade] = _About(name, sorted(members), hints)
+    _known[facade] = _About(name, sorted([*members, *dynamic]), hints, dynamic)
     object.__setattr__(facade, "__doc__", doc)
     for member, value in members.items():
         object.__setattr__(facade, member, value)

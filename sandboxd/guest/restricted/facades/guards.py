@@ -1,4 +1,4 @@
-"""The guard that facades ask when a caller names an attribute by a string, and the rule of whose an object is.
+"""The guard that facades ask when a caller names an attribute by a string.
 
 The guest's runtime connects its own attribute guard. Until then the strict one here holds: no refused name, formatting
 through the safe formatter.
@@ -6,15 +6,12 @@ through the safe formatter.
 
 from __future__ import annotations
 
-from types import FunctionType
 from typing import Any, Callable
 
 from sandboxd.guest.restricted import formatter
 from sandboxd.guest.restricted.facades.names import is_refused
 
 Guard = Callable[[Any, str], Any]
-
-_MAIN = "__main__"  # the program's own module, as in plain Python
 
 
 def strict_getattr(value: Any, name: str) -> Any:
@@ -58,20 +55,3 @@ def guarded_getattr(value: Any, name: str) -> Any:
 def adopt(cls: type) -> None:
     """Make a class the program's own."""
     _Hooks.adopt(cls)
-
-
-def is_own_function(value: object) -> bool:
-    """Tell a function that the program wrote. By its globals: no code can give a function others."""
-    return type(value) is FunctionType and value.__globals__.get("__name__") == _MAIN
-
-
-def is_own_class(value: object) -> bool:
-    """Tell a class that the program wrote, or had made for itself, from a library's, which is everybody's."""
-    if not issubclass(type(value), type):
-        return False
-    # Past the metaclass, which may be the program's and answer `__module__` and `__dict__` as it likes.
-    names = _class_names.__get__(value)
-    return bool(names.get("__module__") == _MAIN)
-
-
-_class_names: Any = type.__dict__["__dict__"]

@@ -81,7 +81,8 @@ def _make(name: str) -> Facade:
     makers.update((member, partial(_as_is, name=member)) for member in entry.members.split())
     members = {member: maker(real) for member, maker in makers.items() if hasattr(real, member)}
     members.update((child, load(f"{name}.{child}")) for child in entry.children.split())
-    return make(name, real.__doc__, members, entry.hints)
+    dynamic = {member: partial(current, real) for member, current in entry.dynamic.items()}
+    return make(name, real.__doc__, members, entry.hints, dynamic)
 
 
 def _as_is(module: ModuleType, name: str) -> Any:

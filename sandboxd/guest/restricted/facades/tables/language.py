@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sandboxd.guest.restricted.facades import decorators, system
+from sandboxd.guest.restricted.facades.output import output
 from sandboxd.guest.restricted.facades.tables.entry import Entry
 from sandboxd.guest.restricted.metaclasses import metaclass
 
@@ -35,10 +36,10 @@ TABLE = {
         "byteorder float_info getrecursionlimit getsizeof int_info maxsize maxunicode platform version"
         " version_info",
         wrapped={"setrecursionlimit": system.setrecursionlimit},
+        dynamic={"stderr": output("stderr"), "stdout": output("stdout")},
         hints={
             "exit": "let the program end by itself, or raise an exception",
-            "stdout": "use print()",
-            "stderr": "use print()",
+            "stdin": "nobody types here: write the values into the code",
             "argv": "there are no arguments",
         },
     ),
