@@ -38,6 +38,44 @@ POLICIES = {
     "circle-a": "extends: default\nscreen: {attributes: {format: route}}\nroute: {to: [circle-b]}\n",
     "circle-b": "extends: default\nscreen: {attributes: {format: route}}\nroute: {to: [circle-a]}\n",
 }
+ROUTED = {
+    "source-too-large": "x = 1\n#" + "-" * 9000,
+    "line-too-long": "x = '" + "-" * 1000 + "'",
+    "too-many-nodes": "x = [" + "1, " * 900 + "]",
+    "too-deeply-nested": "x = " + "[" * 30 + "]" * 30,
+    "syntax-not-allowed": "async def f(): pass",
+    "import-not-allowed": "import sqlite3",
+    "member-not-allowed": "import os\nos.getcwd()",
+    "builtin-not-allowed": "sorted([])",
+    "string-too-large": "x = '" + "-" * 500 + "'",
+    "dynamic-class": "C = type('C', (), {})",
+    "bidi-control": "x = '\u202e'",
+    "import-star": "from math import *",
+    "dynamic-attribute": "n = 'real'\ngetattr(1, n)",
+}
+KEYS = {"bidi-control", "import-star", "dynamic-attribute"}
+# `all-routed` sends every rule above to `all-open`, which has room for it.
+_NARROW = """screen:
+  imports: {allow: [math, os.sep], star: route}
+  builtins: {deny: [sorted]}
+  attributes: {dynamic: route}
+  text: {bidi: route}
+  nodes: {allow: ['@core', '@functions', '@classes']}
+  budgets: {source: 8KiB, line: 900B, nodes: 800, depth: 20, string: 400B}
+"""
+POLICIES["all-routed"] = (
+    f"{_NARROW}  actions:\n"
+    + "".join(f"    {rule}: route\n" for rule in ROUTED if rule not in KEYS)
+    + "restrict: {enabled: false}\nroute: {to: [all-open]}\nlimits: {memory: {enforce: per_process}}\n"
+)
+POLICIES["all-open"] = (
+    "extends: data-science\nisolate: {environment: base}\nscreen:\n  attributes: {dynamic: allow}\n"
+    "  text: {bidi: allow}\n  imports: {star: allow}\n  actions: {dynamic-class: allow}\n"
+)
+for _word in ("deny", "warn", "audit", "allow"):
+    POLICIES[f"says-{_word}"] = (
+        f"extends: default\nscreen:\n  attributes: {{dynamic: {_word}}}\n  actions: {{dynamic-class: {_word}}}\n"
+    )
 CODE = "template = '{}' + '!'\nprint(template.format('moved'))"
 
 
@@ -218,6 +256,39 @@ async def test_a_policy_tells_its_axes_and_routes(wire: Wire):
         ["default", "data-science"],
     )
     assert not (await wire.policies.Get(pb.GetPolicyRequest(policy="default"))).restricted
+
+
+@pytest.mark.parametrize("rule", ROUTED)
+async def test_each_rule_s_own_word_moves_a_one_shot(wire: Wire, rule: str):
+    events = await run(wire, code=ROUTED[rule] + "\nprint('here')", open=pb.Open(policy="all-routed"))
+    first = events[0].verdict
+    assert rule in {one.rule for one in first.findings}, first
+    assert {one.action for one in first.findings} == {"route"}
+    assert kinds(events) == ["verdict", "opened", "verdict", "stdout", "result"]
+    assert events[1].opened.policy == "all-open"
+    assert stdout(events) == b"here\n"
+
+
+@pytest.mark.parametrize("rule", ["dynamic-class", "dynamic-attribute"])
+@pytest.mark.parametrize(
+    ("word", "decision", "severities", "outcome"),
+    [
+        ("deny", pb.DECISION_DENY, ["error"], pb.OUTCOME_DENIED),
+        ("warn", pb.DECISION_WARN, ["warning"], pb.OUTCOME_OK),
+        ("audit", pb.DECISION_ALLOW, ["note"], pb.OUTCOME_OK),
+        ("allow", pb.DECISION_ALLOW, [], pb.OUTCOME_OK),
+    ],
+)
+async def test_the_other_words_mean_what_they_say(
+    wire: Wire, *, rule: str, word: str, decision: int, severities: list[str], outcome: int
+):
+    events = await run(wire, code=ROUTED[rule], open=pb.Open(policy=f"says-{word}"))
+    verdict = events[1].verdict
+    assert verdict.decision == decision
+    assert [(one.rule, one.severity, one.action) for one in verdict.findings] == [
+        (rule, severity, word) for severity in severities
+    ]
+    assert events[-1].result.outcome == outcome
 
 
 # ---- the client
