@@ -328,6 +328,9 @@ def test_sandboxd_run_says_where_it_ran(house: Daemon):
     assert (stayed.returncode, stayed.stdout) == (4, "")
     assert "Policy lax takes it." in stayed.stderr
     assert json.loads(sandboxd("run", "-", "--json").stdout)["routing"]["route_to"] == "lax"
+    checked = sandboxd("check", "-")
+    assert (checked.returncode, "policy lax takes it" in checked.stdout) == (0, True), "as `run` would end"
+    assert sandboxd("check", "-", "--strict").returncode == 4
 
 
 # ---- what models write
