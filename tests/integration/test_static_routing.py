@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import grpc
 import pytest
+from mutants import Edit, make_mutant
 from sandboxd_client import Decision, Limits, NotStartedError, OneShot, Outcome, Sandbox
 from sandboxd_proto.v1 import sandbox_pb2 as pb
 from test_corpus_snippets import SNIPPETS, environment, shown
@@ -289,6 +290,52 @@ async def test_the_other_words_mean_what_they_say(
         (rule, severity, word) for severity in severities
     ]
     assert events[-1].result.outcome == outcome
+
+
+# ---- each check removed: the next one holds, and without all of them the tests above would fail
+
+WEAKER = HEAD.format(name="weaker") + (
+    "extends: default\nscreen: {attributes: {format: route}}\nroute: {to: [lax]}\nisolate: {fresh: true}\n"
+)
+_NOT_WHEN_LOADING = Edit("policy/policy_set.py", "    check_routes(policies, chains)\n", "")
+_NOT_WHEN_RUNNING = Edit("routing.py", "            if weakness:", "            if False:")
+_NOT_NARROWED = Edit("sessions/one_shot.py", "policy.narrow(opening.limits)", "policy.limits")
+
+
+@pytest.fixture
+def weak_dir(tmp_path: Path) -> Path:
+    (tmp_path / "weaker.yaml").write_text(WEAKER)
+    (tmp_path / "lax.yaml").write_text(HEAD.format(name="lax") + POLICIES["lax"])
+    return tmp_path
+
+
+def test_a_daemon_with_a_weakening_route_does_not_start(start_daemon: StartDaemon, weak_dir: Path):
+    error = start_daemon("--policy-dir", str(weak_dir)).error
+    assert error["code"] == "POLICY_INVALID"
+    assert "weaker.yaml:6: route.to[0]: lax does not demand fresh processes" in error["message"]
+
+
+@pytest.mark.parametrize(
+    ("edits", "opened"), [([_NOT_WHEN_LOADING], "weaker"), ([_NOT_WHEN_LOADING, _NOT_WHEN_RUNNING], "lax")]
+)
+async def test_a_route_that_weakens_is_refused_twice(
+    start_daemon: StartDaemon, weak_dir: Path, short_dir: Path, edits: list[Edit], opened: str
+):
+    daemon = start_daemon("--policy-dir", str(weak_dir), tree=make_mutant(short_dir / "tree", edits))
+    async with connected(daemon.address) as wire:
+        events = await run(wire, open=pb.Open(policy="weaker"))
+    assert {event.opened.policy for event in events if event.HasField("opened")} == {opened}
+    assert (events[-1].result.outcome == pb.OUTCOME_OK) == (opened == "lax")
+
+
+async def test_without_the_first_narrowing_moving_would_be_a_way_around(
+    start_daemon: StartDaemon, policy_dir: Path, short_dir: Path
+):
+    tree = make_mutant(short_dir / "tree", [_NOT_NARROWED])
+    daemon = start_daemon("--policy-dir", str(policy_dir), tree=tree)
+    async with connected(daemon.address) as wire:
+        events = await run(wire, open=pb.Open(policy="tight", limits=pb.Limits(pids=20)))
+    assert (events[1].opened.policy, events[1].opened.limits.pids) == ("lax", 20)
 
 
 # ---- the client
