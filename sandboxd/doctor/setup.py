@@ -10,6 +10,7 @@ from sandboxd.doctor.facts import Setup
 from sandboxd.environments import BASE, load_environment
 from sandboxd.environments.store import environment_names
 from sandboxd.errors import SandboxdError
+from sandboxd.guest.restricted import facades
 from sandboxd.launcher.layout import layout
 from sandboxd.policy import Policy, PolicySet
 
@@ -51,7 +52,10 @@ def _setup(config: Config, fault: str = "") -> Setup:
 
 def _policies(config: Config) -> tuple[Policy, ...]:
     found = PolicySet.load(
-        config.policy_dir, default=config.default_policy, allow_unscreened=config.allow_unscreened
+        config.policy_dir,
+        default=config.default_policy,
+        allow_unscreened=config.allow_unscreened,
+        facades=facades.NAMES,
     )
     return tuple(found.get(name) for name in found.names())
 

@@ -11,6 +11,7 @@ from sandboxd.hosts import protection_remedy
 from sandboxd.policy import Policy
 
 _FRESH_ONLY = frozenset({"own_address_layout", "own_hash_seed"})
+_TIER = "process"
 OK, LACKING, CANNOT_START = 0, 1, 3
 """Exit codes, as in the table of the command line: all required is there, something is lacking, no tier."""
 
@@ -57,6 +58,10 @@ def policy_check(
         lacks.append(name)
         reasons.append(f"{name}: this host can give it, but only to what isolate.fresh starts")
         remedies.append(protection_remedy(name))
+    if policy.executor != _TIER:
+        lacks.append(f"executor {policy.executor}")
+        reasons.append(f"executor {policy.executor}: this daemon has the process tier alone")
+        remedies.append(f"Use a policy with isolate.executor: {_TIER}.")
     fault = _environment_fault(policy.environment, facts)
     if fault:
         lacks.append(f"environment {policy.environment}")

@@ -5,7 +5,7 @@ Each refusal names the file and line that somebody would have to change.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from sandboxd.errors import SandboxdError
@@ -83,6 +83,35 @@ def check_routes(policies: Mapping[str, Policy], chains: Mapping[str, list[Sourc
                 remedy = "Route to a policy that isolates at least as much."
             if fault:
                 raise _problem(chains[name], (("route", "to", index),), fault, remedy)
+
+
+def confine(chain: list[Source], merged: Mapping[str, Any], facades: Collection[str]) -> None:
+    """Keep of a restricting policy's modules those that have a facade: nothing else can be imported there.
+
+    What an ancestor lists for its own snippets goes; what the file itself lists is its author's mistake.
+
+    Raises:
+        SandboxdError: POLICY_INVALID.
+    """
+    if not merged["restrict"]["enabled"]:
+        return
+    imports = merged["screen"]["imports"]
+    lacking = [pattern for pattern in imports["allow"] if not _has_facade(pattern, facades)]
+    imports["allow"] = [pattern for pattern in imports["allow"] if pattern not in lacking]
+    own = chain[-1].file.screen.imports if chain[-1].file.screen else None
+    for index, pattern in enumerate(own.allow if own else ()):
+        if pattern in lacking:
+            raise chain[-1].problem(
+                ("screen", "imports", "allow", index),
+                f"{pattern!r} has no facade, so a policy that restricts cannot let it in",
+                "Remove it, and name in route.to a policy that has it; or write restrict: {enabled: false}.",
+            )
+
+
+def _has_facade(pattern: str, facades: Collection[str]) -> bool:
+    """Tell whether a pattern names a module with a facade, something in one, or what leads to one."""
+    path = pattern.removesuffix(".*")
+    return any(f"{path}.".startswith(f"{name}.") or name.startswith(f"{path}.") for name in facades)
 
 
 def _routed(screen: Mapping[str, Any]) -> Iterator[Path]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from sandboxd.errors import Code, FailureClass, SandboxdError
-from sandboxd.policy.checks import check_routes
+from sandboxd.policy.checks import check_routes, confine
 from sandboxd.policy.model import Policy
 from sandboxd.policy.reading import Source, read_source
 from sandboxd.policy.resolve import build, effective
@@ -28,8 +29,21 @@ class PolicySet:
         self.get(default)
 
     @classmethod
-    def load(cls, directory: Path | None, *, default: str, allow_unscreened: bool) -> PolicySet:
+    def load(
+        cls,
+        directory: Path | None,
+        *,
+        default: str,
+        allow_unscreened: bool,
+        facades: Collection[str] | None = None,
+    ) -> PolicySet:
         """Read the shipped policies, then `*.yaml` of a directory.
+
+        Args:
+            directory: the operator's, None for none.
+            default: the policy that an empty name is.
+            allow_unscreened: give out policies without a screen.
+            facades: the modules that a policy that restricts can have (`sandboxd.guest.restricted`); None takes its word.
 
         Raises:
             SandboxdError: POLICY_INVALID with file:line and key; CONFIG_INVALID for a directory that is none;
@@ -44,7 +58,7 @@ class PolicySet:
                     "Choose another name, extend the shipped policy, and set default_policy to yours.",
                 )
             sources[source.name] = source
-        return cls(_resolve(sources), default=default, allow_unscreened=allow_unscreened)
+        return cls(_resolve(sources, facades), default=default, allow_unscreened=allow_unscreened)
 
     def get(self, name: str) -> Policy:
         """Return a policy; an empty name is the default.
@@ -119,9 +133,12 @@ def _named_after_its_file(source: Source, path: Path) -> Source:
     return source
 
 
-def _resolve(sources: dict[str, Source]) -> dict[str, Policy]:
+def _resolve(sources: dict[str, Source], facades: Collection[str] | None) -> dict[str, Policy]:
     chains = {name: _chain(name, sources) for name in sources}
     merged = {name: effective(chain) for name, chain in chains.items()}
+    for name, form in merged.items():
+        if facades is not None:
+            confine(chains[name], form, facades)
     policies = {
         name: build(sources[name], form, _elsewhere(name, form, merged))
         for name, form in sorted(merged.items())

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from sandboxd import __version__
+from sandboxd.guest.restricted import facades
 from sandboxd.identity import SessionIds
 from sandboxd.isolate import Isolation
 from sandboxd.log import Executions, Log, read_history
@@ -56,7 +57,10 @@ class House:
         self._state = state
         self._group = group
         self._policies = PolicySet.load(
-            config.policy_dir, default=config.default_policy, allow_unscreened=config.allow_unscreened
+            config.policy_dir,
+            default=config.default_policy,
+            allow_unscreened=config.allow_unscreened,
+            facades=facades.NAMES,
         )
         self._router = Router(screener, self._policies)
         self._log = Log.open(

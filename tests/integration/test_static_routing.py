@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import grpc
 import pytest
+from mutants import Edit, make_mutant
 from sandboxd_client import Decision, Limits, NotStartedError, OneShot, Outcome, Sandbox
 from sandboxd_proto.v1 import sandbox_pb2 as pb
 from test_corpus_snippets import SNIPPETS, environment, shown
@@ -38,6 +39,44 @@ POLICIES = {
     "circle-a": "extends: default\nscreen: {attributes: {format: route}}\nroute: {to: [circle-b]}\n",
     "circle-b": "extends: default\nscreen: {attributes: {format: route}}\nroute: {to: [circle-a]}\n",
 }
+ROUTED = {
+    "source-too-large": "x = 1\n#" + "-" * 9000,
+    "line-too-long": "x = '" + "-" * 1000 + "'",
+    "too-many-nodes": "x = [" + "1, " * 900 + "]",
+    "too-deeply-nested": "x = " + "[" * 30 + "]" * 30,
+    "syntax-not-allowed": "async def f(): pass",
+    "import-not-allowed": "import sqlite3",
+    "member-not-allowed": "import os\nos.getcwd()",
+    "builtin-not-allowed": "sorted([])",
+    "string-too-large": "x = '" + "-" * 500 + "'",
+    "dynamic-class": "C = type('C', (), {})",
+    "bidi-control": "x = '\u202e'",
+    "import-star": "from math import *",
+    "dynamic-attribute": "n = 'real'\ngetattr(1, n)",
+}
+KEYS = {"bidi-control", "import-star", "dynamic-attribute"}
+# `all-routed` sends every rule above to `all-open`, which has room for it.
+_NARROW = """screen:
+  imports: {allow: [math, os.sep], star: route}
+  builtins: {deny: [sorted]}
+  attributes: {dynamic: route}
+  text: {bidi: route}
+  nodes: {allow: ['@core', '@functions', '@classes']}
+  budgets: {source: 8KiB, line: 900B, nodes: 800, depth: 20, string: 400B}
+"""
+POLICIES["all-routed"] = (
+    f"{_NARROW}  actions:\n"
+    + "".join(f"    {rule}: route\n" for rule in ROUTED if rule not in KEYS)
+    + "restrict: {enabled: false}\nroute: {to: [all-open]}\nlimits: {memory: {enforce: per_process}}\n"
+)
+POLICIES["all-open"] = (
+    "extends: data-science\nisolate: {environment: base}\nscreen:\n  attributes: {dynamic: allow}\n"
+    "  text: {bidi: allow}\n  imports: {star: allow}\n  actions: {dynamic-class: allow}\n"
+)
+for _word in ("deny", "warn", "audit", "allow"):
+    POLICIES[f"says-{_word}"] = (
+        f"extends: default\nscreen:\n  attributes: {{dynamic: {_word}}}\n  actions: {{dynamic-class: {_word}}}\n"
+    )
 CODE = "template = '{}' + '!'\nprint(template.format('moved'))"
 
 
@@ -220,6 +259,85 @@ async def test_a_policy_tells_its_axes_and_routes(wire: Wire):
     assert not (await wire.policies.Get(pb.GetPolicyRequest(policy="default"))).restricted
 
 
+@pytest.mark.parametrize("rule", ROUTED)
+async def test_each_rule_s_own_word_moves_a_one_shot(wire: Wire, rule: str):
+    events = await run(wire, code=ROUTED[rule] + "\nprint('here')", open=pb.Open(policy="all-routed"))
+    first = events[0].verdict
+    assert rule in {one.rule for one in first.findings}, first
+    assert {one.action for one in first.findings} == {"route"}
+    assert kinds(events) == ["verdict", "opened", "verdict", "stdout", "result"]
+    assert events[1].opened.policy == "all-open"
+    assert stdout(events) == b"here\n"
+
+
+@pytest.mark.parametrize("rule", ["dynamic-class", "dynamic-attribute"])
+@pytest.mark.parametrize(
+    ("word", "decision", "severities", "outcome"),
+    [
+        ("deny", pb.DECISION_DENY, ["error"], pb.OUTCOME_DENIED),
+        ("warn", pb.DECISION_WARN, ["warning"], pb.OUTCOME_OK),
+        ("audit", pb.DECISION_ALLOW, ["note"], pb.OUTCOME_OK),
+        ("allow", pb.DECISION_ALLOW, [], pb.OUTCOME_OK),
+    ],
+)
+async def test_the_other_words_mean_what_they_say(
+    wire: Wire, *, rule: str, word: str, decision: int, severities: list[str], outcome: int
+):
+    events = await run(wire, code=ROUTED[rule], open=pb.Open(policy=f"says-{word}"))
+    verdict = events[1].verdict
+    assert verdict.decision == decision
+    assert [(one.rule, one.severity, one.action) for one in verdict.findings] == [
+        (rule, severity, word) for severity in severities
+    ]
+    assert events[-1].result.outcome == outcome
+
+
+# ---- each check removed: the next one holds, and without all of them the tests above would fail
+
+WEAKER = HEAD.format(name="weaker") + (
+    "extends: default\nscreen: {attributes: {format: route}}\nroute: {to: [lax]}\nisolate: {fresh: true}\n"
+)
+_NOT_WHEN_LOADING = Edit("policy/policy_set.py", "    check_routes(policies, chains)\n", "")
+_NOT_WHEN_RUNNING = Edit("routing.py", "            if weakness:", "            if False:")
+_NOT_NARROWED = Edit("sessions/one_shot.py", "policy.narrow(opening.limits)", "policy.limits")
+
+
+@pytest.fixture
+def weak_dir(tmp_path: Path) -> Path:
+    (tmp_path / "weaker.yaml").write_text(WEAKER)
+    (tmp_path / "lax.yaml").write_text(HEAD.format(name="lax") + POLICIES["lax"])
+    return tmp_path
+
+
+def test_a_daemon_with_a_weakening_route_does_not_start(start_daemon: StartDaemon, weak_dir: Path):
+    error = start_daemon("--policy-dir", str(weak_dir)).error
+    assert error["code"] == "POLICY_INVALID"
+    assert "weaker.yaml:6: route.to[0]: lax does not demand fresh processes" in error["message"]
+
+
+@pytest.mark.parametrize(
+    ("edits", "opened"), [([_NOT_WHEN_LOADING], "weaker"), ([_NOT_WHEN_LOADING, _NOT_WHEN_RUNNING], "lax")]
+)
+async def test_a_route_that_weakens_is_refused_twice(
+    start_daemon: StartDaemon, weak_dir: Path, short_dir: Path, edits: list[Edit], opened: str
+):
+    daemon = start_daemon("--policy-dir", str(weak_dir), tree=make_mutant(short_dir / "tree", edits))
+    async with connected(daemon.address) as wire:
+        events = await run(wire, open=pb.Open(policy="weaker"))
+    assert {event.opened.policy for event in events if event.HasField("opened")} == {opened}
+    assert (events[-1].result.outcome == pb.OUTCOME_OK) == (opened == "lax")
+
+
+async def test_without_the_first_narrowing_moving_would_be_a_way_around(
+    start_daemon: StartDaemon, policy_dir: Path, short_dir: Path
+):
+    tree = make_mutant(short_dir / "tree", [_NOT_NARROWED])
+    daemon = start_daemon("--policy-dir", str(policy_dir), tree=tree)
+    async with connected(daemon.address) as wire:
+        events = await run(wire, open=pb.Open(policy="tight", limits=pb.Limits(pids=20)))
+    assert (events[1].opened.policy, events[1].opened.limits.pids) == ("lax", 20)
+
+
 # ---- the client
 
 
@@ -257,6 +375,9 @@ def test_sandboxd_run_says_where_it_ran(house: Daemon):
     assert (stayed.returncode, stayed.stdout) == (4, "")
     assert "Policy lax takes it." in stayed.stderr
     assert json.loads(sandboxd("run", "-", "--json").stdout)["routing"]["route_to"] == "lax"
+    checked = sandboxd("check", "-")
+    assert (checked.returncode, "policy lax takes it" in checked.stdout) == (0, True), "as `run` would end"
+    assert sandboxd("check", "-", "--strict").returncode == 4
 
 
 # ---- what models write

@@ -43,7 +43,7 @@ its error. Variables, functions and imports stay for the next block.
 Rules
 - Print what you need to know. Look at data before you rely on it: its columns, types and missing values.
 - {imports}
-- Nothing can be installed and there is no network.{packages}{refused}
+- Nothing can be installed and there is no network.{packages}{refused}{restricted}
 - Files are in the current directory, /work. Write files there too. Figures of matplotlib are shown and kept.
 - {limits}
 - If a block fails or is refused, find out why and write a corrected block. What earlier blocks did is still
@@ -70,6 +70,10 @@ final_answer(count)
 """
 
 
+_RESTRICTED = """
+- Modules cannot be changed, and attributes that begin with an underscore work on your own classes alone."""
+
+
 def system_prompt(policy: PolicyInfo, instructions: str = "") -> str:
     """Return the system message for a policy; `instructions` of the caller come last and weigh most."""
     prompt = _SYSTEM.format(
@@ -77,6 +81,7 @@ def system_prompt(policy: PolicyInfo, instructions: str = "") -> str:
         imports=_imports(policy),
         packages=_packages(policy),
         refused=_refused(policy),
+        restricted=_RESTRICTED if policy.restricted else "",
         limits=_limits(policy.limits),
     )
     return f"{prompt}\n{instructions.strip()}\n" if instructions.strip() else prompt

@@ -69,8 +69,12 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _exit_code(checked: Sequence[Checked], *, strict: bool) -> Exit:
-    fine = all(one.verdict.decision == "allow" if strict else one.verdict.allowed for one in checked)
-    return Exit.OK if fine else Exit.DENIED
+    return Exit.OK if all(_passes(one, strict=strict) for one in checked) else Exit.DENIED
+
+
+def _passes(checked: Checked, *, strict: bool) -> bool:
+    verdict = checked.verdict
+    return verdict.decision == "allow" if strict else verdict.allowed or verdict.routable
 
 
 def _summarise(checked: Sequence[Checked], code: Exit) -> None:

@@ -57,7 +57,9 @@ def examine(source: str, rules: Rules, compiler: Compiler | None, *, compiled: b
         if compiler is not None and rules.restricted and found.passes():
             answer["program"] = compiler.compile(source, tree, found)
         elif compiled:
-            compile(tree, FILENAME, "exec", dont_inherit=True)
+            compile(
+                tree, FILENAME, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True
+            )  # as the guest does
     except OverBudgetError as error:
         hint = "Split it into smaller snippets; put data into a file in /work."
         message = f"{error.rule.replace('-', ' ')} for policy {rules.policy}"

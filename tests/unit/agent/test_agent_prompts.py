@@ -51,6 +51,11 @@ def test_an_unscreened_policy_lists_nothing_as_refused():
     assert "refused: " not in text
 
 
+def test_a_restricting_policy_says_what_is_different():
+    assert "Modules cannot be changed" in prompt(restricted=True)
+    assert "Modules cannot be changed" not in prompt()
+
+
 def test_the_callers_instructions_come_last():
     assert system_prompt(POLICY, "Answer in French.").endswith("\nAnswer in French.\n")
 

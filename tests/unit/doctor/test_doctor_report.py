@@ -150,6 +150,7 @@ def test_exit_codes_of_require(tmp_path: Path, host: str, require: list[str], co
         ("ubuntu-24.04", strict("default"), ("process tier",)),
         ("debian-12", strict("default", "own_hash_seed"), ("own_hash_seed",)),  # without isolate.fresh
         ("debian-12", replace(strict("default", "own_hash_seed", "own_address_layout"), fresh=True), ()),
+        ("debian-12", replace(strict("default"), executor="runsc"), ("executor runsc",)),
         ("debian-11", strict("default"), ("process tier",)),
         ("debian-12", strict("default", "no_such_protection"), ("no_such_protection",)),
     ],

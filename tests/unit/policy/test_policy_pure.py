@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from sandboxd.errors import SandboxdError
 from sandboxd.guest.restricted import facades
 from sandboxd.guest.restricted.facades.tables import TABLE
 from sandboxd.policy import PolicySet
@@ -57,6 +60,34 @@ def test_what_pure_denies_is_what_a_facade_leaves_out(path: str) -> None:
 def test_what_a_facade_has_the_screen_lets_through(name: str) -> None:
     if MODULES.module_allowed(name):
         assert {member for member in listed(name) if not MODULES.member_allowed(f"{name}.{member}")} == set()
+
+
+def confined(tmp_path: Path, body: str) -> PolicySet:
+    (tmp_path / "p.yaml").write_text(f"apiVersion: sandboxd/v1\nkind: Policy\nmetadata: {{name: p}}\n{body}")
+    return PolicySet.load(tmp_path, default="p", allow_unscreened=False, facades=facades.NAMES)
+
+
+@pytest.mark.parametrize("pattern", ["numpy", "numpy.*", "os.walk", "os", "xml.etree.ElementTree", "socket"])
+def test_a_policy_that_restricts_cannot_let_in_what_has_no_facade(tmp_path: Path, pattern: str) -> None:
+    body = f"extends: pure\nscreen:\n  imports:\n    allow:\n      - math\n      - {pattern}\n"
+    with pytest.raises(SandboxdError) as caught:
+        confined(tmp_path, body)
+    assert f"p.yaml:9: screen.imports.allow[1]: {pattern!r} has no facade" in caught.value.message
+    assert confined(tmp_path, body + "restrict: {enabled: false}\n").get("p").restricted is False
+
+
+def test_what_a_restricting_policy_inherits_is_cut_to_what_has_a_facade(tmp_path: Path) -> None:
+    policies = confined(tmp_path, "extends: data-science\nrestrict: {enabled: true}\n")
+    policy, parent = policies.get("p"), policies.get("data-science")
+    assert {"math", "urllib.parse", "collections.abc.*", "io.StringIO"} <= set(policy.screen.imports_allow)
+    assert not {"numpy.*", "os.path.*", "pathlib", "sqlite3"} & set(policy.screen.imports_allow)
+    assert "numpy.*" in parent.screen.imports_allow
+    assert dict(policy.screen.elsewhere)["numpy"] == "data-science", "and the hint says where it may run"
+
+
+def test_nothing_is_cut_from_pure() -> None:
+    whole = PolicySet.load(None, default="pure", allow_unscreened=False, facades=facades.NAMES).get("pure")
+    assert (whole.digest, whole.screen) == (PURE.digest, PURE.screen)
 
 
 def test_the_screen_and_layer_2_know_the_same_names() -> None:
