@@ -58,7 +58,7 @@ def analyse(
                 if compiler is not None and rules.restricted and found.passes():
                     answer["program"] = compiler.compile(source, tree, found)
                 elif compiled:
-                    compile(tree, FILENAME, "exec", dont_inherit=True)
+                    compile(tree, FILENAME, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
     answer["findings"], answer["truncated"] = found.worst()
     return answer
 
