@@ -83,8 +83,9 @@ _NEVER = {
     for name in ("eval", "exec", "compile", "open", "__import__", "globals", "locals", "vars", "input", "breakpoint", "getattr",
                  "setattr", "delattr", "dir", "memoryview")
 }  # fmt: skip
+# Not a traceback: `__exit__` is given one, as Python has it; the names that lead on from it (tb_frame) are refused everywhere.
 _NEVER_TYPES = (
-    types.ModuleType, types.FrameType, types.TracebackType, types.CodeType, types.CellType, types.MappingProxyType,
+    types.ModuleType, types.FrameType, types.CodeType, types.CellType, types.MappingProxyType,
     types.GetSetDescriptorType, types.MemberDescriptorType,
 )  # fmt: skip
 _SLOTS = (types.GetSetDescriptorType, types.MemberDescriptorType)

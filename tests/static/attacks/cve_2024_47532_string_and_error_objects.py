@@ -41,7 +41,7 @@ import math
 try:
     from math import nope
 except ImportError as e:
-    loot = [getattr(e, "obj", None), e.__traceback__]
+    loot = [getattr(e, "obj", None), e.__traceback__.tb_frame]
 
 #: what __getattr__ of a template's value meets
 import string

@@ -3,7 +3,7 @@ loot = []
 try:
     raise ExceptionGroup("g", [ValueError(1)])
 except* ValueError as e:
-    loot.append(e.__traceback__)
+    print("ESC" + "APED")
 
 #: except star over a class with a hostile split
 class G(ExceptionGroup):
@@ -13,7 +13,7 @@ loot = []
 try:
     raise G("g", [ValueError(1)])
 except* ValueError as e:
-    loot.append(e.__traceback__)
+    print("ESC" + "APED")
 
 #: except star that keeps its handler's names
 def f():
@@ -21,7 +21,7 @@ def f():
         raise ExceptionGroup("g", [ValueError(1), KeyError(2)])
     except* (ValueError, KeyError) as e:
         return_ = e
-        loot.append(return_.__traceback__)
+        print("ESC" + "APED")
 loot = []
 f()
 
@@ -33,7 +33,7 @@ try:
     except* TypeError:
         pass
 except* ValueError as e:
-    loot.append(e.__traceback__)
+    print("ESC" + "APED")
 
 #: except star in a coroutine
 import asyncio
@@ -42,7 +42,7 @@ async def f():
     try:
         raise ExceptionGroup("g", [ValueError(1)])
     except* ValueError as e:
-        loot.append(e.__traceback__)
+        print("ESC" + "APED")
 asyncio.run(f())
 
 #: a group whose members are no exceptions
@@ -52,4 +52,4 @@ loot = []
 try:
     raise E("x")
 except* E as e:
-    loot.append(e.__traceback__)
+    print("ESC" + "APED")

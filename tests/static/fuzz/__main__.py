@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from tests.static.harness import Lab
+from tests.static.harness import WITH_ASYNC, Lab
 
 from . import campaign
 from .campaign import Campaign
@@ -24,7 +24,7 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="write the report here too")
     options = parser.parse_args()
     seed = options.seed if options.seed is not None else int(time.time())
-    with Lab(options.policy) as lab:
+    with Lab(options.policy, **WITH_ASYNC) as lab:
         report = campaign.run(
             lab, seed, seconds=options.seconds, programs=options.programs, with_async=lab.takes_async
         )
