@@ -8,7 +8,7 @@ READY := .venv/.ready
 PROTO := .venv/proto/.ready
 comma := ,
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench soak vm proto clean
+.PHONY: help demo test lint bench fuzz soak vm proto clean
 
 help:  ## Show the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -20,6 +20,7 @@ test: lint  ## Lint, then every test; as root also as an ordinary user
 	$(BIN)/python -m pytest $(if $(CI),--require=userns$(if $(filter 0,$(shell id -u)),$(comma)root)) $(ARGS)
 	tests/run_as_user.sh $(if $(CI),--require=userns)
 	$(if $(CI),CI=1 $(BIN)/python -m tests.vm --seed)
+	$(if $(CI),$(BIN)/python -m tests.static.fuzz --seconds 75)
 
 lint: $(READY) $(PROTO)  ## Style, types, import contracts, freshness of generated code
 	$(BIN)/ruff check
@@ -31,6 +32,9 @@ lint: $(READY) $(PROTO)  ## Style, types, import contracts, freshness of generat
 
 bench: $(READY)  ## Print the ratios of design section 6
 	$(BIN)/python -m tests.bench $(ARGS)
+
+fuzz: $(READY)  ## Programs from a grammar, honest and hostile, against the static layers
+	$(BIN)/python -m tests.static.fuzz $(ARGS)
 
 vm: $(READY)  ## The jail's tests on Debian kernels with cgroup v2 alone, in an emulated machine
 	CI=$(CI) $(BIN)/python -m tests.vm $(ARGS)

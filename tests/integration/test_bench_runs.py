@@ -29,6 +29,9 @@ ROWS = {
     ("idle session, base, fresh: page tables of its two processes", False, False),
     ("screening a typical text again, cached", False, True),
     ("screening a long text", True, True),
+    ("restricted compile of a typical text", True, False),
+    ("restricted, attribute", True, False),
+    ("restricted, all of these", True, True),
 }
 OF_JAILS = {  # only root may read a jail's memory maps
     ("8 open sessions: memory of all processes, each page counted once", False, False),

@@ -57,9 +57,8 @@ def examine(source: str, rules: Rules, compiler: Compiler | None, *, compiled: b
         if compiler is not None and rules.restricted and found.passes():
             answer["program"] = compiler.compile(source, tree, found)
         elif compiled:
-            compile(
-                tree, FILENAME, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True
-            )  # as the guest does
+            # As the guest does.
+            compile(tree, FILENAME, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
     except OverBudgetError as error:
         hint = "Split it into smaller snippets; put data into a file in /work."
         message = f"{error.rule.replace('-', ' ')} for policy {rules.policy}"

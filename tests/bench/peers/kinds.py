@@ -6,7 +6,7 @@ import contextlib
 import json
 import select
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -111,6 +111,27 @@ def library(
         yield Peer(name, isolation, operations)
     except MissingError as reason:
         yield absent(name, isolation, str(reason))
+    finally:
+        process.kill()
+        process.communicate()
+
+
+Ask = Callable[[str], Timed]
+"""Gives the operation that does one work by its name."""
+
+
+@contextlib.contextmanager
+def timer(python: Path | str, key: str, options: Mapping[str, Any]) -> Iterator[Ask]:
+    """Yield what times any work of `language.py` in a peer that `worker.py` runs.
+
+    Raises:
+        MissingError: it does not start.
+    """
+    start = [str(python), "-I", str(_WORKER), key, json.dumps(dict(options))]
+    process = subprocess.Popen(start, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)  # fmt: skip
+    try:
+        _answer(process)
+        yield lambda work: _asking(process, work)
     finally:
         process.kill()
         process.communicate()

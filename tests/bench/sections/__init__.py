@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from tests.bench.rows import Row
-from tests.bench.sections import embedded, load, memory, one_shot, screening, sustained, warm
+from tests.bench.sections import embedded, load, memory, one_shot, restricted, screening, sustained, warm
 from tests.bench.setup import Setup
 
 SECTIONS: Mapping[str, Callable[[Setup], Iterator[Row]]] = {
@@ -16,4 +16,5 @@ SECTIONS: Mapping[str, Callable[[Setup], Iterator[Row]]] = {
     "embedded": embedded.rows,
     "memory": memory.rows,
     "screening": screening.rows,
+    "restricted": restricted.rows,
 }

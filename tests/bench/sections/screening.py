@@ -26,7 +26,7 @@ def rows(setup: Setup) -> Iterator[Row]:
         screener = Screener()
         runner.run(screener.start())
         try:
-            for name, text in _texts().items():
+            for name, text in texts().items():
                 yield from _rows(setup, runner, screener, name, text)
         finally:
             runner.run(screener.close())
@@ -69,7 +69,8 @@ def _rows(setup: Setup, runner: asyncio.Runner, screener: Screener, name: str, t
     )
 
 
-def _texts() -> dict[str, str]:
+def texts() -> dict[str, str]:
+    """Return a tiny, a typical and a long text."""
     lines = (ROOT / "tests/corpus/agent_snippets.jsonl").read_text().splitlines()
     codes = [one["code"] for one in map(json.loads, lines) if not one["tools"]]
     codes.sort(key=len)

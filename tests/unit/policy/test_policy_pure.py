@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from sandboxd.errors import SandboxdError
 from sandboxd.guest.restricted import facades
 from sandboxd.guest.restricted.facades.tables import TABLE
 from sandboxd.policy import PolicySet
-from sandboxd.restrict import names
+from sandboxd.restrict import compile_program, names
 from sandboxd.screen.engine.rules import Modules
 
 PURE = PolicySet.load(None, default="default", allow_unscreened=False).get("pure")
@@ -96,4 +97,13 @@ def test_the_screen_and_layer_2_know_the_same_names() -> None:
         names.METHODS | names.LABELS | names.ERRORS | names.READABLE | names.BOOKKEEPING | names.CLASS_FACTS
     )
     assert set(PURE.screen.attributes_allow) == known
-    assert names.ABSENT_BUILTINS.keys() <= set(PURE.screen.builtins_deny)
+
+
+@pytest.mark.parametrize("name", sorted(names.ABSENT_BUILTINS))
+def test_what_layer_2_lacks_it_refuses_where_the_builtin_is_meant(name: str) -> None:
+    """So the screen need not: a parameter may be called `input`."""
+    for source, refused in (
+        (f"{name}()", True),
+        (f"def f({name}): return {name}\nf(1)", name == "__import__"),
+    ):
+        assert bool(compile_program(source, ast.parse(source)).refusals) is refused

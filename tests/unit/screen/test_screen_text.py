@@ -81,6 +81,7 @@ def test_full_width_text_in_strings_is_data(rules_of):
         ("é = 1; return 2", "SyntaxError", 1, 8),
         ("x = 1\nfor i in x: continue\nbreak", "SyntaxError", 3, 1),
         ("def f(): await x", "SyntaxError", 1, 10),
+        ("lambda: await x", "SyntaxError", 1, 9),
         ("f(a=1, a=2)", "SyntaxError", 1, 8),
         ("x = " + "9" * 5000, "SyntaxError", 1, 1),
     ],
