@@ -207,16 +207,38 @@ def _is_borrowed(parent: str, name: str, *, module: bool) -> bool:
 
 
 def _check_writes(inventory: Inventory, rules: Rules, found: Findings) -> None:
-    """`math.pi = 3` holds for every later snippet, and for the library's own code."""
+    """`math.pi = 3` holds for every later snippet, and for the library's own code; so does `JSONEncoder.default = f`."""
+    changed = {id(call.args[0]) for call, _ in inventory.calls if call.args and _is_setter(call.func)}
     for use in inventory.uses:
-        if len(use.attributes) != 1 or isinstance(use.attributes[0].ctx, ast.Load):
-            continue
-        for path in paths_of(use.scope, use.name.id, rules):
-            if path.kind == "module":
-                full = f"{path.dotted}.{use.attributes[0].attr}"
-                message = f"assigning to {clip(full)!r} changes the module"
-                hint = _HINTS.get(full, "Use a variable of your own.")
-                found.add("module-changed", message, node=use.attributes[0], hint=hint, symbol=full)
+        node = use.attributes[-1] if use.attributes else use.name
+        if use.attributes and type(use.attributes[-1].ctx) is not ast.Load:
+            _check_write(use, node, -1, rules, found)
+        elif changed and id(node) in changed:
+            _check_write(use, node, len(use.attributes), rules, found)
+
+
+def _check_write(use: Use, node: ast.AST, owner_ends: int, rules: Rules, found: Findings) -> None:
+    names = [link.attr for link in use.attributes]
+    owner = names[:owner_ends]
+    for path in paths_of(use.scope, use.name.id, rules):
+        if _belongs_to_a_module(".".join([path.dotted, *owner]), path, owner, rules):
+            full = ".".join([path.dotted, *names])
+            hint = _HINTS.get(full, "Use a variable or a class of your own.")
+            found.add("module-changed", f"this changes {clip(full)!r}", node=node, hint=hint, symbol=full)
+
+
+def _is_setter(func: ast.expr) -> bool:
+    return isinstance(func, ast.Name) and func.id in {"setattr", "delattr"}
+
+
+def _belongs_to_a_module(parent: str, path: Path, owner: list[str], rules: Rules) -> bool:
+    """Say whether what is written to is a module, or of one: of the standard library all, of others what is a module.
+
+    pandas and matplotlib take their options by such assignments.
+    """
+    if path.kind == "module" and not owner:
+        return True
+    return path.kind != "guess" and (parent.partition(".")[0] in _STDLIB or rules.modules.is_module(parent))
 
 
 def _refuse_import(path: str, node: ast.AST, rules: Rules, found: Findings) -> None:

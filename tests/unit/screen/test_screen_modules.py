@@ -30,6 +30,10 @@ import pytest
         "import json\ntry:\n    json.loads('x')\nexcept json.JSONDecodeError as e:\n    pass\nexcept json.decoder.JSONDecodeError:\n    pass",
         "def f(time):\n    return time.tm_year\nimport time",
         "import string\nfor c in string.ascii_letters: pass",
+        "from types import SimpleNamespace\nn = SimpleNamespace()\nn.x = 1\nsetattr(n, 'y', 2)",
+        "import decimal\ndecimal.getcontext().prec = 10",
+        "from json import JSONEncoder\nclass E(JSONEncoder):\n    def default(self, o): return 1\nE.item_separator = ','",
+        "import os\nos.environ['A'] = 'b'",
     ],
 )
 def test_allowed(rules_of, source):
@@ -96,6 +100,21 @@ def test_allowed(rules_of, source):
         ("import math\nmath.pi = 3", "module-changed", "math.pi"),
         ("import math\ndel math.pi", "module-changed", "math.pi"),
         ("import random\nrandom.seed += 1", "module-changed", "random.seed"),
+        ("import os\nos.path.join = f", "module-changed", "os.path.join"),
+        ("import json\njson.JSONEncoder.default = f", "module-changed", "json.JSONEncoder.default"),
+        (
+            "from json import JSONEncoder\nJSONEncoder.default = f",
+            "module-changed",
+            "json.JSONEncoder.default",
+        ),
+        ("from json import JSONEncoder as E\ndel E.default", "module-changed", "json.JSONEncoder.default"),
+        ("import json\nsetattr(json.JSONEncoder, 'default', f)", "module-changed", "json.JSONEncoder"),
+        (
+            "from json import JSONEncoder\ndelattr(JSONEncoder, 'default')",
+            "module-changed",
+            "json.JSONEncoder",
+        ),
+        ("os.path.join = f", "module-changed", "os.path.join"),
     ],
 )
 def test_refused(screen, source, rule, symbol):
