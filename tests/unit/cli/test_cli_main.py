@@ -36,6 +36,8 @@ def test_help_imports_no_heavy_module() -> None:
         ["--help"],
         ["run", "--help"],
         ["agent", "--help"],
+        ["check", "--help"],
+        ["explain", "--help"],
         ["env", "create", "--help"],
         ["doctor", "--help"],
     ):
