@@ -28,6 +28,8 @@ _METACLASSES = frozenset({"type", "abc.ABCMeta", "enum.EnumMeta", "enum.EnumType
 # What makes or changes a class when it is taken from a metaclass: `type.__new__(type, "X", (), members)`.
 _CLASS_MAKERS = frozenset({"__new__", "__init__", "__call__", "__setattr__", "__delattr__"})
 _CLASS_ARGUMENTS = 3
+_APPLIERS = frozenset({"map", "functools.partial"})
+_ALLOW_PICKLE = 2  # its place among numpy.load's arguments
 _BUILTINS = frozenset(dir(builtins))
 # The jail has neither; said early, with a hint. Not a boundary: a computed path passes.
 _ABSENT = ("/etc/", "/proc/", "/sys/", "/root/", "/home/", "/boot/", "/var/", "/run/", "/dev/")
@@ -67,9 +69,9 @@ _OPENERS = frozenset(
 _NONE: set[str] = set()
 _LAST = frozenset(
     name.rpartition(".")[2]
-    for name in (*BY_STRING, *COPIERS, *LOG_FORMATS, *FIELD_MAKERS, *_METACLASSES, *_OPENERS)
+    for name in (*BY_STRING, *COPIERS, *LOG_FORMATS, *FIELD_MAKERS, *_METACLASSES, *_OPENERS, *_APPLIERS)
 )
-_WATCHED = BY_NAME | BY_STRING | COPIERS | LOG_FORMATS | _METACLASSES | _OPENERS
+_WATCHED = BY_NAME | BY_STRING | COPIERS | LOG_FORMATS | _METACLASSES | _OPENERS | _APPLIERS
 
 
 def check(inventory: Inventory, rules: Rules, found: Findings) -> None:
@@ -92,8 +94,9 @@ def _check_calls(inventory: Inventory, imported: set[str], rules: Rules, found: 
     positional = any(getattr(pattern, "patterns", ()) for pattern in inventory.patterns)
     for call, scope in inventory.calls:
         func = call.func
-        if call.keywords:
-            _check_keywords(call, found)
+        for keyword in call.keywords:
+            if keyword.arg == "allow_pickle":
+                _check_pickle(keyword.value, found)
         if type(func) is ast.Name and func.id not in _WATCHED and func.id not in imported:
             continue
         names = _names_of(func, scope, rules)
@@ -103,9 +106,18 @@ def _check_calls(inventory: Inventory, imported: set[str], rules: Rules, found: 
             _check_type(call, names, scope, found)
         if names and names & FIELD_MAKERS:
             check_fields(call, rules, found, positional=positional)
-        if names and names & _OPENERS:
-            _check_path(call, found)
+        if names:
+            _check_arguments(call, names, scope, found)
     return vetted
+
+
+def _check_arguments(call: ast.Call, names: set[str], scope: Scope, found: Findings) -> None:
+    if names & _OPENERS:
+        _check_path(call, found)
+    if names & _APPLIERS:
+        _check_applied(call, scope, found)
+    if "numpy.load" in names and len(call.args) > _ALLOW_PICKLE:
+        _check_pickle(call.args[_ALLOW_PICKLE], found)
 
 
 def _imported_names(inventory: Inventory) -> set[str]:
@@ -227,13 +239,18 @@ def _is_metaclass(value: ast.expr, scope: Scope, rules: Rules) -> bool:
     return isinstance(value, ast.Name) and value.id not in _BUILTINS
 
 
-def _check_keywords(call: ast.Call, found: Findings) -> None:
-    for keyword in call.keywords:
-        value = keyword.value
-        if keyword.arg == "allow_pickle" and not (isinstance(value, ast.Constant) and not value.value):
-            message = "allow_pickle lets a file run code"
-            hint = "Leave it out; save plain arrays, CSV or JSON."
-            found.add("unsafe-argument", message, node=value, hint=hint, symbol="allow_pickle")
+def _check_applied(call: ast.Call, scope: Scope, found: Findings) -> None:
+    """`partial(type, name, bases)(members)` makes a class, as does map(type, names, bases, members)."""
+    first = call.args[0] if len(call.args) >= _CLASS_ARGUMENTS else None
+    if isinstance(first, ast.Name) and first.id == "type" and scope.resolve("type") is None:
+        _report_dynamic_class("type", first, found)
+
+
+def _check_pickle(value: ast.expr, found: Findings) -> None:
+    if not (isinstance(value, ast.Constant) and not value.value):
+        hint = "Leave it out; save plain arrays, CSV or JSON."
+        message = "allow_pickle lets a file run code"
+        found.add("unsafe-argument", message, node=value, hint=hint, symbol="allow_pickle")
 
 
 def _check_path(call: ast.Call, found: Findings) -> None:

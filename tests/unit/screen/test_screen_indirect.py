@@ -54,6 +54,8 @@ import pytest
         ("import enum\nenum.EnumMeta('X', (), {})", "dynamic-class"),
         ("type(M)('X', (), {})", "dynamic-class"),
         ("make = type\nmake('X', (), {})", "dynamic-class"),
+        ("from functools import partial\npartial(type, 'X', ())({})", "dynamic-class"),
+        ("list(map(type, names, bases, members))", "dynamic-class"),
         ("class X(**options): pass", "metaclass-not-allowed"),
         ("from abc import ABCMeta\nfrom enum import EnumMeta\nclass M(ABCMeta, EnumMeta): pass", "metaclass-not-allowed"),
         ("class M(type):\n    def __new__(m, n, b, ns): return super().__new__(m, n, b, ns)\n", "metaclass-not-allowed"),
@@ -79,6 +81,7 @@ import pytest
         ("from operator import attrgetter\nattrgetter('obj')(e)", "exception-object"),
         # out of asyncio into processes
         ("import asyncio\nasyncio.current_task().get_loop()", "attribute-denied"),
+        ("import asyncio\nasyncio.Event()._loop.subprocess_exec(p, 'id')", "attribute-denied"),
     ],
 )  # fmt: skip
 def test_refused(rules_of, source, rule):
@@ -102,6 +105,7 @@ def test_refused(rules_of, source, rule):
         "df.agg('mean')\ndf.agg(['sum', 'min'])\ndf.apply(lambda r: r)\ndf.query('a.b > 1 and name.str.len() > 3')\n",
         "np.load('x.npy')\nnp.load('x.npy', allow_pickle=False)\n",
         "type(a)(x, y, z)\ntype(a)(*b)\n",
+        "from functools import partial\nprint(list(map(type, values)), partial(f, 1, 2), isinstance(x, type))\n",
         "string.Template('$a').substitute(a=1)\nclass T(string.Template):\n    idpattern = '[a-z.]+'\n",
     ],
 )
@@ -119,6 +123,7 @@ def test_ordinary(rules_of, source):
         ("df.eval('a = @f.gi_frame')", "attribute-denied"),
         ("import numpy as np\nnp.load('x', allow_pickle=True)", "unsafe-argument"),
         ("import numpy as np\nnp.load('x', allow_pickle=flag)", "unsafe-argument"),
+        ("from numpy import load\nload('x', None, True)", "unsafe-argument"),
     ],
 )
 def test_data_science_strings(rules_of, source, rule):
