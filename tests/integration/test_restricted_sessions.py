@@ -14,9 +14,8 @@ pytestmark = [pytest.mark.userns, pytest.mark.timeout(300)]
 
 CORPUS = Path(__file__).parents[1] / "corpus"
 NATIVE = {"numpy", "pandas", "sympy", "matplotlib.pyplot"}
-FILES = {"os", "tempfile"}  # a restricted program has no facade of these
 SNIPPETS = [json.loads(line) for line in (CORPUS / "agent_snippets.jsonl").read_text().splitlines()]
-PURE = [one for one in SNIPPETS if not (NATIVE | FILES) & set(one["needs"])]
+PURE = [one for one in SNIPPETS if not NATIVE & set(one["needs"])]
 TOOLS = (CORPUS / "agent_tools.py").read_text().split("class FinalAnswer")[0]
 POLICY = """\
 apiVersion: sandboxd/v1

@@ -17,7 +17,7 @@ from tests.static.harness import BARE, PLAIN, RESTRICTED, SCREENED, WITH_ASYNC, 
 PROBES = [one for one in corpus.probes() if ": refused: " not in one.name]
 GAPS = [one for one in corpus.probes() if ": refused: " in one.name]
 REGRESSIONS = corpus.regressions()
-# What needs files is routed to `default`; what calls tools runs through the real daemon.
+# What calls tools, and what needs files, runs through the real daemon.
 SNIPPETS = [
     one
     for one in corpus.snippets(native=False)

@@ -88,11 +88,8 @@ def test_a_pure_snippet_gives_its_expected_output(layer2: Daemon, snippet: dict[
         if snippet["tools"]:
             assert sandbox.run_code(TOOLS).outcome is Outcome.OK
         done = sandbox.run_code(snippet["code"])
-    if {"tempfile", "os"} & set(snippet["needs"]):
-        assert done.verdict.decision is Decision.ROUTE, done.verdict
-    else:
-        assert done.outcome is Outcome.OK, (done.error, done.verdict)
-        assert shown(done).rstrip("\n") == snippet["expected_output"].rstrip("\n")
+    assert done.outcome is Outcome.OK, (done.error, done.verdict)
+    assert shown(done).rstrip("\n") == snippet["expected_output"].rstrip("\n")
 
 
 @pytest.mark.parametrize("snippet", corpus.snippets(native=True), ids=lambda snippet: snippet["id"])

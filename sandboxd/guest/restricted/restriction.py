@@ -5,8 +5,7 @@ from __future__ import annotations
 import builtins
 from typing import TYPE_CHECKING, Any, Dict, List
 
-from sandboxd.guest.restricted import facades, program, table
-from sandboxd.guest.restricted.files import Files
+from sandboxd.guest.restricted import facades, files, program, table
 
 if TYPE_CHECKING:
     from types import CodeType
@@ -22,7 +21,8 @@ class Restriction:
     def __init__(self, workdir: str) -> None:
         facades.confine_imports()
         self._builtins = table.make()
-        self._builtins["open"] = facades.frozen_callable("open", Files(workdir).open)
+        files.confine(workdir)
+        self._builtins["open"] = facades.frozen_callable("open", files.open_file)
         for name in _OURS:
             given = getattr(builtins, name, None)
             if given is not None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from sandboxd.guest.restricted.files import Files
+from sandboxd.guest.restricted import files
 from tests.unit.restrict.restricted import guarded
 
 NOT_HERE = "in restricted code"
@@ -96,20 +97,27 @@ def test_builtins_of_the_namespace_hold_no_way_to_text() -> None:
     )
 
 
-def test_open_takes_files_of_its_directories_alone(tmp_path: Path) -> None:
-    files = Files(str(tmp_path))
-    with files.open(tmp_path / "a.txt", "w") as out:
+@pytest.fixture
+def work(tmp_path: Path) -> Iterator[Path]:
+    """A work directory that files are confined to."""
+    files.confine(str(tmp_path))
+    yield tmp_path
+    files.confine(files.WORK)
+
+
+def test_open_takes_files_of_its_directories_alone(work: Path) -> None:
+    with files.open_file(work / "a.txt", "w") as out:
         out.write("text")
-    (tmp_path / "link").symlink_to("/etc/passwd")
-    with files.open(str(tmp_path / "a.txt").encode()) as back:
+    (work / "link").symlink_to("/etc/passwd")
+    with files.open_file(str(work / "a.txt").encode()) as back:
         assert back.read() == "text"
     for path in (
         "/etc/passwd",
-        tmp_path / "link",
-        f"{tmp_path}/../../../../../../etc/passwd",
+        work / "link",
+        f"{work}/../../../../../../etc/passwd",
         "/proc/self/environ",
     ):
         with pytest.raises(PermissionError, match=NOT_HERE):
-            files.open(path)
+            files.open_file(path)
     with pytest.raises(TypeError):
-        files.open(3)
+        files.open_file(3)

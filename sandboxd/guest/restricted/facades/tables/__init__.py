@@ -8,6 +8,7 @@ from sandboxd.guest.restricted.facades.tables import (
     algorithms,
     asynchronous,
     data,
+    filesystem,
     language,
     numbers,
     text,
@@ -23,6 +24,7 @@ TABLE: Dict[str, Entry] = {
     **algorithms.TABLE,
     **language.TABLE,
     **times.TABLE,
+    **filesystem.TABLE,
     **text.TABLE,
     **asynchronous.TABLE,
 }
