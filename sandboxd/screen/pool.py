@@ -118,9 +118,11 @@ class Pool:
                 self._waiting.remove(turn)
 
     async def _wait(self, turn: asyncio.Future[ScreenProcess]) -> ScreenProcess:
-        await asyncio.wait((turn,), timeout=_PATIENCE_SECONDS)
-        if not turn.done():
-            self._grow(self._workers + _SURPLUS)
+        most = self._workers + _SURPLUS
+        while not turn.done() and len(self._running) + self._births < most:
+            await asyncio.wait((turn,), timeout=_PATIENCE_SECONDS)
+            if not turn.done() and not self._births:  # else one is on its way already
+                self._grow(most)
         return await turn
 
     def _give_back(self, process: ScreenProcess) -> None:

@@ -25,7 +25,7 @@ CALLERS = 2
 # what grows afterwards is a leak.
 FEW_RECORDS = Edit("log/executions.py", "MAX_RECORDS = 100_000", "MAX_RECORDS = 100")
 FEW_ENDED = Edit("sessions/registry.py", "_ENDED_MAX = 1024", "_ENDED_MAX = 50")
-FEW_VERDICTS = Edit("screen/screener.py", "_CACHE_ENTRIES = ", "_CACHE_ENTRIES = 100  # was ")
+FEW_VERDICTS = Edit("screen/cache.py", "_ENTRIES = 1024", "_ENTRIES = 100")
 EDITS = (FEW_RECORDS, FEW_ENDED, FEW_VERDICTS, *heaps.EDITS)
 FLAGS = ("--log-level", "warning")
 # Most snippets are harmless, and the slow ones few.

@@ -112,6 +112,20 @@ def test_a_text_that_nests_past_measure_is_denied_by_rule(healthy: Daemon, name:
         assert goes_on(sandbox, f"after {name}")
 
 
+@pytest.mark.parametrize(
+    "code",
+    ["return 1", "for x in y:\n    nonlocal a", "def f(): await x", "break", "x = 1\ndef f(a, a): pass"],
+)
+def test_an_error_that_only_the_compiler_finds_is_the_programs_own(healthy: Daemon, code: str) -> None:
+    """Found where it runs, so that no text is compiled twice; and by a check alone."""
+    with Sandbox("default", healthy.address) as sandbox:
+        execution = sandbox.run_code(code)
+        assert (execution.outcome, execution.error and execution.error.name) == (Outcome.ERROR, "SyntaxError")
+        checked = sandbox.check(code)
+        assert [finding.rule for finding in checked.findings] == ["syntax-error"]
+        assert checked.findings[0].line == execution.error.line
+
+
 def test_base_and_the_daemon_share_one_interpreter(healthy: Daemon) -> None:
     with Sandbox("default", healthy.address) as sandbox:
         assert goes_on(sandbox, "one interpreter")

@@ -372,6 +372,8 @@ async def test_a_source_has_its_measures(screener):
     stats = (await screener.check("é = 1\nprint(é)\n", DEFAULT)).stats
     assert (stats.source_bytes, stats.lines) == (17, 2)
     assert (stats.nodes, stats.depth) == (8, 4)
+    deep_first = (await screener.check("x\na.b.c.d.e.f\n", DEFAULT)).stats
+    assert (deep_first.nodes, deep_first.depth) == (10, 8)
 
 
 async def test_the_kernel_ends_a_check_at_its_cpu_budget(short_dir, monkeypatch):

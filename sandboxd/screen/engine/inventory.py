@@ -98,7 +98,8 @@ class Inventory:
                 kinds[kind] = node
             self.count += 1
             if depth > deepest:
-                deepest = self.deepest = depth
+                deepest = depth
+                self.deepest = max(self.deepest, depth)  # a chain of attributes may have been deeper
                 if depth > self._max_depth:
                     self._refuse(node, depth)
             if self.count > max_nodes:
