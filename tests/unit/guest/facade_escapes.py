@@ -70,6 +70,15 @@ class D:
     a: int = F(1, None, True, True, None, True, None, False)
 D() == D()
 """,
+    "a slot's descriptor renames a field, and getattr takes its name": """
+import dataclasses
+@dataclasses.dataclass
+class D:
+    a: int = 1
+field = dataclasses.fields(D)[0]
+type(field).name.__set__(field, "__class" + "__")
+print("ESC" + "APED" if dataclasses.asdict(D()).get("__class" + "__") is D else "")
+""",
     "dataclass runs the text of what a descriptor answers": """
 import dataclasses
 class F(type(dataclasses.field())):
