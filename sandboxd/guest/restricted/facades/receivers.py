@@ -2,8 +2,8 @@
 
 Taken from its class, a method written in Python runs on whatever it is given first (one written in C asks). Many make
 another of their receiver's class by `self.__class__(...)`. The class of a class is `type`: `Counter.copy(int)` gives `type`
-itself, and `ChainMap.new_child(C, "P")` with `C.maps = ((), {...})` is `type("P", (), {...})`: a class with any dunder method,
-past the compiler, and by its `__match_args__` a pattern that reads any attribute. So these methods ask too.
+itself, and `ChainMap.new_child(C, "P")` with `C.maps = ((), {...})` is `type("P", (), {...})`: a class with any dunder
+method, past the compiler, and by its `__match_args__` a pattern that reads any attribute. So these methods ask too.
 """
 
 from __future__ import annotations
