@@ -9,6 +9,7 @@ import pytest
 from daemons import StartDaemon
 from sandboxd_client import Outcome, Sandbox
 
+from sandboxd.guest.restricted import facades
 from sandboxd.policy.rule_actions import FREE
 from tests.unit.guest.facade_escapes import ESCAPES, MARKER
 
@@ -68,3 +69,28 @@ def test_the_plant_works_where_nothing_restricts(address: str) -> None:
     with Sandbox("unscreened", address) as sandbox:
         execution = sandbox.run_code(PLANTED)
     assert MARKER in "".join(execution.logs.stdout), execution
+
+
+# Beside an import, one use of what rests on files, entropy, clocks or the network stack of the host.
+USES = """
+import sys
+stamp = datetime.datetime(2024, 7, 1, tzinfo=zoneinfo.ZoneInfo("Europe/Berlin"))
+uses = [
+    stamp.isoformat(), len(secrets.token_bytes(8)), uuid.uuid4().version, hashlib.sha256(b"a").hexdigest()[:8],
+    0 <= random.random() < 1, time.time() > 1e9, zlib.decompress(zlib.compress(b"a")), unicodedata.name("a"),
+    tomllib.loads("a = 1"), asyncio.run(asyncio.sleep(0, "slept")), time.strptime("2024", "%Y").tm_year,
+]
+sys.stdout.write(repr(uses))
+print("to stderr", file=sys.stderr)
+"""
+
+
+def test_every_facade_loads_and_works_in_a_jail(address: str) -> None:
+    imports = "".join(f"import {name}\n" for name in sorted(facades.NAMES - {"__future__"}))
+    with Sandbox("pure", address) as sandbox:
+        execution = sandbox.run_code(imports + USES)
+    assert execution.outcome is Outcome.OK, execution
+    assert "".join(execution.logs.stdout) == (
+        "['2024-07-01T00:00:00+02:00', 8, 4, 'ca978112', True, True, b'a', 'LATIN SMALL LETTER A', {'a': 1}, 'slept', 2024]"
+    )
+    assert "".join(execution.logs.stderr) == "to stderr\n"

@@ -70,6 +70,15 @@ class D:
     a: int = F(1, None, True, True, None, True, None, False)
 D() == D()
 """,
+    "a slot's descriptor renames a field, and getattr takes its name": """
+import dataclasses
+@dataclasses.dataclass
+class D:
+    a: int = 1
+field = dataclasses.fields(D)[0]
+type(field).name.__set__(field, "__class" + "__")
+print("ESC" + "APED" if dataclasses.asdict(D()).get("__class" + "__") is D else "")
+""",
     "dataclass runs the text of what a descriptor answers": """
 import dataclasses
 class F(type(dataclasses.field())):
@@ -163,6 +172,41 @@ kept = {"f-" + "code": code, "f-" + "globals": {}, "f-" + "locals": {}, "f-" + "
 trace = fake(**{"tb-" + "frame": fake(**kept), "tb-" + "next": None, "tb-" + "lasti": 0, "tb-" + "lineno": 1})
 text = "".join(traceback.format_exception(None, ValueError("x"), trace))
 print("ESC" + "APED" if ":0:0:" in text else "")
+""",
+    "a method of Counter makes `type` of a class": """
+import collections
+kind = collections.Counter.copy(int)
+P = kind("P", (), {"__di" + "r__": lambda self: ["ESC" + "APED"]})
+print(dir(P()))
+""",
+    "a method of ChainMap makes a class from a dictionary": """
+import collections
+class C:
+    maps = ((), {"__di" + "r__": lambda self: ["ESC" + "APED"]})
+print(dir(collections.ChainMap.new_child(C, "P")()))
+""",
+    "a property of ChainMap makes one too, for who is registered": """
+import collections
+class C:
+    maps = (0, "P", (), {"__di" + "r__": lambda self: ["ESC" + "APED"]})
+collections.ChainMap.register(type(C))
+print(dir(collections.ChainMap.parents.fget(C)()))
+""",
+    "a frame by a class pattern, its builtins by another": """
+import abc, collections
+class A(abc.ABC):
+    maps = ((), {"__match" + "_args__": ("gi_" + "frame",)})
+class B(abc.ABC):
+    maps = ((), {"__match" + "_args__": ("f_" + "builtins",)})
+P, Q = collections.ChainMap.new_child(A, "P"), collections.ChainMap.new_child(B, "Q")
+generator = (x for x in ())
+P.register(type(generator))
+match generator:
+    case P(frame):
+        Q.register(type(frame))
+        match frame:
+            case Q(table):
+                print("ESC" + "APED" if table["__im" + "port__"]("os").getpid() else "")
 """,
     "methodcaller formats": """
 import operator

@@ -564,6 +564,36 @@ result = repr(Color.RED), Color("b").shade, Perm.R | Perm.W, str(S.A), [c.name f
     assert run(source)["result"] == ("<Color.RED: 1>", "blue", 6, "a", ["X", "Y"])
 
 
+def test_methods_ask_for_their_receiver() -> None:
+    imports = "import collections, enum, re, typing"
+    for expression in (
+        "collections.Counter.copy(int)",
+        "collections.UserList.copy(int)",
+        "collections.ChainMap.new_child(int, 'P')",
+        "collections.ChainMap.parents.fget(int)",
+        "enum.Flag.__or__(int, 1)",
+        "type(typing.List[int]).copy_with(int, ())",
+        "collections.ChainMap.register(type) and collections.ChainMap.copy(int)",
+    ):
+        with pytest.raises(TypeError, match="doesn't apply to a 'type' object"):
+            value(expression, imports)
+    source = f"""
+{imports}
+class C(collections.Counter): pass
+class L(collections.UserList): pass
+class F(enum.Flag):
+    A, B = 1, 2
+chain = collections.ChainMap({{1: 2}}).new_child()
+result = (
+    type(C("a").copy()), L([1]) + [2], (L([1]) * 2)[:1], F.A | F.B, ~F.A, re.I | re.M, chain.parents[1], chain.copy(),
+    collections.Counter("ab") + collections.Counter("b"), typing.List[typing.TypeVar("T")][int], 2 | enum.IntFlag("G", "X Y").X,
+)
+"""
+    plain: dict[str, Any] = {"__name__": "__main__"}
+    exec(compile(source, "<plain>", "exec", dont_inherit=True), plain)
+    assert repr(run(source)["result"]) == repr(plain["result"])
+
+
 def test_a_traceback_is_never_taken_from_the_caller() -> None:
     """Given an object that says it is one, `traceback` prints lines of any file."""
     with pytest.raises(TypeError):

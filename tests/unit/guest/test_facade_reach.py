@@ -53,3 +53,19 @@ def test_nothing_is_imported_when_a_member_is_called(version: str) -> None:
     command = [MODERN[version], "-I", "-S", str(script), str(ROOT)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=110, check=True)
     assert done.stdout == ""
+
+
+@pytest.mark.parametrize("version", sorted(MODERN))
+def test_no_call_gives_what_leads_out(version: str, tmp_path: Path) -> None:
+    script = Path(__file__).with_name("facade_call_script.py")
+    command = [MODERN[version], "-I", str(script), str(ROOT)]
+    done = subprocess.run(
+        command,
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+    assert (done.stdout, done.returncode) == ("", 0), done.stderr[-2000:]

@@ -12,6 +12,7 @@ from typing import Any, Callable, Dict, FrozenSet, Iterator, List, NoReturn, Tup
 
 from sandboxd.guest.restricted.facades.facade import Facade, hint_for, make, name_of
 from sandboxd.guest.restricted.facades.hardening import harden
+from sandboxd.guest.restricted.facades.receivers import check_receivers
 from sandboxd.guest.restricted.facades.sealed import sealed
 from sandboxd.guest.restricted.facades.tables import TABLE
 
@@ -73,6 +74,7 @@ def confine_imports() -> None:
 def _make(name: str) -> Facade:
     entry = TABLE[name]
     real = importlib.import_module(name)
+    check_receivers(real)
     for other in entry.implicit.split():
         with contextlib.suppress(ModuleNotFoundError):  # of another Python
             importlib.import_module(other)
