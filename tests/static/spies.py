@@ -95,6 +95,8 @@ _NEVER_HOMES = frozenset(
 )
 _ALLOWED_IO = ("StringIO", "BytesIO", "UnsupportedOperation")
 _MOST = 20000
+OFFERED: set[int] = set()
+"""Functions that a table of facades lists by name: to hold one is no escape, whatever its home."""
 
 
 def loot(values: Iterable[tuple[str, object]]) -> list[str]:
@@ -123,7 +125,7 @@ def _forbidden(value: object) -> str:
     if kind in (types.BuiltinFunctionType, types.FunctionType, type):
         home = str(getattr(value, "__module__", "") or "").partition(".")[0]
         name = getattr(value, "__name__", "")
-        if home in _NEVER_HOMES and name not in _ALLOWED_IO:
+        if home in _NEVER_HOMES and name not in _ALLOWED_IO and id(value) not in OFFERED:
             return f"{kind.__name__} {home}.{name}"
     if kind is dict and ("__spec__" in value or "__builtins__" in value):
         return "a namespace"
@@ -182,6 +184,8 @@ def poisoned(before: dict[tuple[str, str], int]) -> list[str]:
     """Return the members that are others now, or gone, or new."""
     after = state()
     changed = {place for place in before.keys() | after.keys() if before.get(place) != after.get(place)}
+    # A table that a library makes at first use (base64._b85chars) was None before; who can write can write to more than that.
+    changed -= {place for place in changed if place[1].startswith("_") and before.get(place) == id(None)}
     return [
         f"changed: {'.'.join(place)}"
         for place in sorted(changed)
