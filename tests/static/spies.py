@@ -73,6 +73,13 @@ class Watch:
         # An event loop's own pipe and hooks; a program has no other way to a socket through asyncio's facade.
         if event.startswith(("socket.", "sys.set_asyncgen")) and any("/asyncio/" in one for one in files):
             return
+        # asyncio logs what a callback raised: the traceback's lines are read for stderr, and no program gets them.
+        if (
+            event == "open"
+            and any(one.endswith("/linecache.py") for one in files)
+            and any("/logging/" in one for one in files)
+        ):
+            return
         if len(self.events) < _LIMIT:
             told = [one if isinstance(one, str | int) else type(one).__name__ for one in args[:3]]
             self.events.append(f"{event} {told!r:.120} at {place.rpartition('/')[2]}")
