@@ -13,11 +13,12 @@ import types
 import warnings
 from typing import Any
 
-from spies import Watch, loot, poisoned, state
+from spies import OFFERED, Watch, loot, poisoned, state
 
 from sandboxd.guest.cell import Interpreter
 from sandboxd.guest.coroutines import CellLoop
 from sandboxd.guest.restricted import facades
+from sandboxd.guest.restricted.facades.tables import TABLE
 from sandboxd.guest.restricted.restriction import Restriction
 from sandboxd.restrict import compile_program
 from sandboxd.screen.engine.analysis import analyse
@@ -37,6 +38,8 @@ def prepare(form: dict[str, Any]) -> None:
     for name in sorted(facades.NAMES):
         with contextlib.suppress(ImportError):
             facades.load(name)
+            real = sys.modules[name]
+            OFFERED.update(id(getattr(real, member, None)) for member in TABLE[name].members.split())
     dt.datetime.strptime("1", "%d")  # noqa: DTZ007  # imports its C code's helper
 
 

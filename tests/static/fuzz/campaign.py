@@ -142,6 +142,8 @@ def judge_hostile(lab: Lab, source: str) -> tuple[str, Found]:
     outcome = "refused"
     for way in (RESTRICTED, BARE):
         here = lab.run(source, way)
+        if here.status == "hang":
+            return "does not end", None  # no filter's affair: the jail has deadlines
         if trouble := _broken(here):
             return "trouble", (trouble[0], way, trouble[1])
         if here.status == "ran":

@@ -6,6 +6,10 @@ modules. Refused, or run with nothing of that: both are right.
 
 from __future__ import annotations
 
+import importlib
+
+from sandboxd.guest.restricted.facades.tables import TABLE
+
 from .writer import Writer, production
 
 DUNDERS = (
@@ -42,6 +46,55 @@ def f(a=1, *b, **d): return a
 def gen(): yield 1
 g = gen()
 """
+
+
+_SPY = """\
+class Spy:
+    def __call__(self, *a, **k):
+        loot.append((a, k))
+        return a[0] if a else self
+    def __getitem__(self, k):
+        loot.append(k)
+        return k
+    def __iter__(self): return iter([self, f, c])
+    def __eq__(self, o): return loot.append(o) or True
+    def __lt__(self, o): return loot.append(o) or True
+    def __hash__(self): return 1
+    def __len__(self): return 2
+    def __enter__(self): return self
+    def __exit__(self, *a): return loot.append(a) or True
+    def __format__(self, s): return s
+    def __index__(self): return 1
+    def __float__(self): return 1.0
+    def __contains__(self, o): return loot.append(o) or True
+    def __get__(self, *a): return loot.append(a) or self
+    def __setitem__(self, *a): loot.append(a)
+    def __deepcopy__(self, memo): return loot.append(memo) or self
+    def __add__(self, o): return loot.append(o) or self
+    def __radd__(self, o): return loot.append(o) or self
+    def keys(self): return ["x"]
+    def write(self, *a): return loot.append(a) or 1
+    def read(self, *a): return loot.append(a) or ""
+"""
+# Its calls wait for others for ever: a hang would tell nothing.
+_WAITING = ("asyncio", "queue")
+
+
+def _public() -> list[str]:
+    """Return the names of all public attributes of what the facades offer, from the real modules."""
+    found: set[str] = set()
+    for module, entry in TABLE.items():
+        try:
+            real = importlib.import_module(module)
+        except ImportError:
+            continue
+        for member in entry.members.split():
+            found.update(name for name in dir(getattr(real, member, None)) if not name.startswith("__"))
+    return sorted(found)
+
+
+_PUBLIC = _public()
+_FACADES = sorted(name for name in TABLE if not name.startswith(_WAITING))
 
 
 class Hostile(Writer):
@@ -161,6 +214,42 @@ class Hostile(Writer):
                 "type('T', (C,), dict(__getattr__=lambda s, n: s))()", "super(C, c).__init__", "super(C, C).__subclasses__()", "property(f).fget", f"iter({victim}.{self.name()}, 0)", f"max([{victim}], key=type)",
                 "asyncio.base_events", "asyncio.create_subprocess_shell", "asyncio.run(asyncio.create_subprocess_exec('true'))", "contextlib.contextmanager(gen)().gen.gi_frame", f"heapq.merge([{victim}], key=vars)",
             )
+        )  # fmt: skip
+
+    @production("attack", 5)
+    def by_facade(self) -> None:
+        """Call what a module offers with things that tell what they are given, and look at what comes back."""
+        module = self.pick(*_FACADES)
+        entry = TABLE[module]
+        members = [*entry.members.split(), *entry.sealed.split(), *entry.wrapped]
+        if not members:
+            return
+        for line in _SPY.splitlines():
+            self.line(line)
+        self.line(f"import {module} as m")
+        self.line(f"v = m.{self.pick(*members)}")
+        self.line("loot.append(v)")
+        for _ in range(self.random.randint(1, 3)):
+            for line in self.use():
+                self.line(line)
+
+    def use(self) -> list[str]:
+        """Return a use of `v`, whose result is `v` after it."""
+        kinds = ("Spy()", "Spy", "f", "C", "c", "gen", "g", "'x'", "1", "2", "[f, c]", "{'x': f}", "'__globals__'", "'gi_frame'", "lambda *a: loot.append(a) or f", "b'ab'", "[1, 2]", "(c, 1)", "str", "print", "m", "v", "'{0.__class__}'", "error_", "type(g)", "None")  # fmt: skip
+        given = [self.pick(*kinds) for _ in range(self.random.choice((0, 1, 1, 1, 2, 2, 3)))]
+        if self.chance(0.2):
+            given.append(
+                f"{self.pick('key', 'default', 'cls', 'func', 'name', 'module', 'defaults', 'initial', 'assigned', 'updated', 'object_hook', 'factory', 'type', 'repr', 'file', 'globals')}={self.pick(*kinds)}"
+            )
+        arguments = ", ".join(given).replace("error_", "ValueError('v')")
+        return self.random.choice(
+            [
+                [f"v = v({arguments})", "loot.append(v)"], [f"v = v({arguments})", "loot.append(v)"], [f"v = v.{self.pick(*_PUBLIC)}", "loot.append(v)"], [f"v = v.{self.pick(*_PUBLIC)}({arguments})", "loot.append(v)"],
+                ["v = [one for one, _ in zip(v, range(3))]", "loot.append(v)"], ["with v as w: loot.append(w)"], [f"v = v[{self.pick('0', '1', repr('x'), 'int', ':1', 'Spy()')}]", "loot.append(v)"], ["@v", "def q(a=1): return a", "v = q", "loot.append(v)"],
+                ["class K(v): x: int = 1", f"v = K({arguments})", "loot.append(v)"], ["@v", "class K: x: int = 1", "v = K()", "loot.append(v)"], [f"loot.append(getattr(v, {self.name()!r}, 0))"], [f"loot.append('{{0.{self.name()}}}'.format(v))"], [f"v.{self.pick(*_PUBLIC)} = f"],
+                ["loot.append((repr(v), str(v), bool(v)))"], ["v = v + Spy()", "loot.append(v)"], ["v = Spy() == v"], ["match v:", f"    case object({self.pick(*_PUBLIC)}=w): loot.append(w)"], ["async def q(): loot.append(await v)", "import asyncio", "asyncio.run(q())"], ["v = next(v)", "loot.append(v)"],
+                [f"for v.{self.pick(*_PUBLIC)} in [f]: pass"], ["class K(C):", "    attr = v", "loot.append((K.attr, K().attr))"],
+            ]
         )  # fmt: skip
 
     @production("attack", 2)
