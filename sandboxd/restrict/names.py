@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from enum import Enum
 
 
@@ -50,12 +51,17 @@ REFUSED = frozenset(
         "get_field", "vformat",
         # a task of asyncio tells its event loop, which starts processes, and its stack, which is frames
         "get_loop", "get_stack", "print_stack",
-        # 3.14: forward references and type parameters evaluate text
-        "evaluate", "evaluate_bound", "evaluate_constraints", "evaluate_default", "evaluate_value",
+        # type parameters evaluate text
+        "evaluate_bound", "evaluate_constraints", "evaluate_default", "evaluate_value",
         # the chain of bases ends in `object` and its subclasses
         "mro",
     }
 )  # fmt: skip
+
+# Forward references evaluate text, and from 3.14 on `dataclasses.fields` hands them out. Before, it is what models call the
+# method of a class that evaluates.
+if sys.version_info >= (3, 14):
+    REFUSED |= {"evaluate"}
 
 # RestrictedPython's own hooks. They mean nothing here; a program that names one means no good.
 RESERVED = frozenset(

@@ -6,6 +6,8 @@ other's package. A test holds them together.
 
 from __future__ import annotations
 
+import sys
+
 PLAIN = ""
 PRIVATE = "private"
 LABEL = "label"
@@ -38,9 +40,11 @@ REFUSED_NAMES = frozenset((
     "func_code", "func_globals", "func_closure", "func_defaults", "im_class", "im_func", "im_self",
     "get_field", "vformat",
     "get_loop", "get_stack", "print_stack",
-    "evaluate", "evaluate_bound", "evaluate_constraints", "evaluate_default", "evaluate_value",
+    "evaluate_bound", "evaluate_constraints", "evaluate_default", "evaluate_value",
     "mro",
 ))  # fmt: skip
+if sys.version_info >= (3, 14):
+    REFUSED_NAMES |= {"evaluate"}
 
 
 def kind_of(name: str) -> str:

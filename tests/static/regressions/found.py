@@ -28,3 +28,9 @@ class P:
     x = 1
 row = " | ".join(["{:>4}"] * 2)
 print(row.format("a", 2), getattr(P(), "".join(["x"])), "{0.x}".format(P()))
+
+#: `evaluate`, which only the forward references of 3.14 need refused, was refused on every object
+class Model:
+    def evaluate(self, x):
+        return x * 2
+print(Model().evaluate(3))
