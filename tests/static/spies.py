@@ -73,6 +73,9 @@ class Watch:
         # An event loop's own pipe and hooks; a program has no other way to a socket through asyncio's facade.
         if event.startswith(("socket.", "sys.set_asyncgen")) and any("/asyncio/" in one for one in files):
             return
+        # A functional enum takes its caller's name for its own, as Python's does; the frame goes no further.
+        if event == "sys._getframe" and place.endswith("/facades/hardening.py"):
+            return
         # asyncio logs what a callback raised: the traceback's lines are read for stderr, and no program gets them.
         if (
             event == "open"
