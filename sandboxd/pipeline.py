@@ -44,8 +44,7 @@ from sandboxd.errors import Code, SandboxdError
 from sandboxd.events import Display, Evidence, Outcome, Output, Result, Usage, Verdict
 from sandboxd.executors.base import Job
 from sandboxd.log import Intent, Record
-from sandboxd.routing import PASSING
-from sandboxd.screen import syntax_error_of
+from sandboxd.screen import PASSING, syntax_error_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

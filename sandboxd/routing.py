@@ -20,6 +20,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from sandboxd.events import Decision, Verdict
+from sandboxd.screen import PASSING
 
 if TYPE_CHECKING:
     from sandboxd.events import Finding
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from sandboxd.screen import Screener
 
 _logger = logging.getLogger(__name__)
-PASSING = frozenset({Decision.ALLOW, Decision.WARN})
 
 
 class Router:

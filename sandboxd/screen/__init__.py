@@ -11,11 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sandboxd.screen.screener import Screener
-    from sandboxd.screen.verdicts import syntax_error_of
+    from sandboxd.screen.verdicts import PASSING, syntax_error_of
 
-__all__ = ("Screener", "syntax_error_of")
+__all__ = ("PASSING", "Screener", "syntax_error_of")
 
-_HOMES = {"Screener": "sandboxd.screen.screener", "syntax_error_of": "sandboxd.screen.verdicts"}
+_HOMES = {
+    "PASSING": "sandboxd.screen.verdicts",
+    "Screener": "sandboxd.screen.screener",
+    "syntax_error_of": "sandboxd.screen.verdicts",
+}
 
 
 def __getattr__(name: str) -> Any:

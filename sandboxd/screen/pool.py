@@ -15,6 +15,7 @@ from typing import Any
 
 from sandboxd.policy import ScreenRules
 from sandboxd.screen.process import ProcessSettings, ScreenProcess, ScreenProcessError
+from sandboxd.screen.verdicts import Answer, read_answer
 
 _CHECKS_PER_PROCESS = 2000  # what a parser leaks or fragments goes with its process
 _PATIENCE_SECONDS = 0.02  # a text of 64 KiB takes about as long; a process takes four times that to start
@@ -61,22 +62,23 @@ class Pool:
         self._idle += processes
         return processes[0].missing
 
-    async def ask(
-        self, code: str, digest: str, rules: ScreenRules, *, compiled: bool
-    ) -> tuple[dict[str, Any], bytes]:
+    async def ask(self, code: str, digest: str, rules: ScreenRules, *, compiled: bool) -> Answer:
         """Have a text checked by whichever process is free.
 
         Raises:
-            ScreenProcessError: no process, or no answer.
+            ScreenProcessError: no process, or no answer, or one of another form.
         """
         process = await self._borrow()
         try:
-            answer = await process.ask(code, digest, rules, compiled=compiled)
-        except BaseException:
-            # Whatever ends a loan early leaves the process in an unknown state.
+            form, program = await process.ask(code, digest, rules, compiled=compiled)
+            answer = read_answer(form, program, restricted=rules.restricted)
+        except BaseException as error:
+            # Whatever ends a loan early leaves the process in an unknown state; one that lies is not asked again.
             await asyncio.shield(self._end(process))
+            if isinstance(error, (ValueError, KeyError, TypeError)):
+                raise ScreenProcessError(f"the answer has another form: {error}") from None
             raise
-        if answer[0].get("recycle") or process.checks >= self._checks_per_process:
+        if form.get("recycle") or process.checks >= self._checks_per_process:
             self._own(self._end(process))
         else:
             self._give_back(process)

@@ -26,7 +26,7 @@ from sandboxd.screen.engine.findings import MAX_FINDINGS, Findings
 from sandboxd.screen.engine.text import check_size, check_text
 from sandboxd.screen.pool import Pool
 from sandboxd.screen.process import ProcessSettings, ScreenProcessError
-from sandboxd.screen.verdicts import SCREEN_FAILED, Answer, decide, findings_of, read_answer
+from sandboxd.screen.verdicts import SCREEN_FAILED, Answer, decide, findings_of
 from sandboxd.seccomp import build_screener_filter
 
 _LOG = logging.getLogger(__name__)
@@ -145,9 +145,8 @@ class Screener:
         if not policy.screened or decide(here) is Decision.DENY:
             return here, truncated, Answer()
         try:
-            form, program = await pool.ask(code, policy.digest, rules, compiled=thorough)
-            answer = read_answer(form, program)
-        except (ScreenProcessError, StartError, ValueError, KeyError, TypeError) as error:
+            answer = await pool.ask(code, policy.digest, rules, compiled=thorough)
+        except (ScreenProcessError, StartError) as error:
             self.failures += 1
             _LOG.warning("screen failed policy=%s reason=%s", policy.name, error)
             return (_failed(),), False, Answer()

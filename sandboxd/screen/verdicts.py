@@ -14,6 +14,9 @@ from typing import Any
 from sandboxd.events import Decision, Finding, ProgramError, Verdict
 from sandboxd.screen.engine.findings import MAX_FINDINGS
 
+PASSING = frozenset({Decision.ALLOW, Decision.WARN})
+"""What lets a source run. An unknown decision does not."""
+
 SYNTAX_ERROR = "syntax-error"
 SCREEN_FAILED = "screen-failed"
 
@@ -60,15 +63,21 @@ class Answer:
     program: bytes = b""
 
 
-def read_answer(form: Any, program: bytes) -> Answer:
+def read_answer(form: Any, program: bytes, *, restricted: bool) -> Answer:
     """Build an answer from what a screener process sent.
+
+    Args:
+        form: the answer.
+        program: the restricted program that came with it.
+        restricted: whether the policy restricts: then a text that may run comes with its program. Without this a
+            process that a text has taken over could have plain text run in a session of restricted code.
 
     Raises:
         ValueError, KeyError, TypeError: it has another form; the process cannot be trusted any further.
     """
     findings = findings_of(form["findings"])
-    if program and decide(findings) in {Decision.DENY, Decision.ROUTE}:
-        raise ValueError("a program of a text that may not run")
+    if bool(program) != (restricted and decide(findings) in PASSING):
+        raise ValueError("a program is missing, or one is there that may not be")
     return Answer(
         findings,
         bool(form["truncated"]),

@@ -52,13 +52,16 @@ MISDEEDS = {
     "too-much": "answer['imports'] = ['a' * 100] * 10_000",
     "too-long-a-program": "answer['program'] = b'x' * 3_000_000",
     "a-program-of-a-denied-text": "answer.update(program=b'x', findings=[{**FINDING}])",
-    "twice": "_send(answer)",
+    "a-program-that-nobody-asked-for": "answer['program'] = b'x'",
+    "twice": "word = _encode(answer).encode(); os.write(0, (_SIZES.pack(len(word), 0) + word) * 2)",
     "for-another-text": "answer['token'] = '0' * 16",
     "no-finding": "answer['findings'] = [{'rule': 'x'}]",
     "forged": "os.write(0, b'\\xff' * 100)",
     "half": "os.write(0, _SIZES.pack(100, 0) + b'{'); os._exit(0)",
     "deep": "os.write(0, _SIZES.pack(100_000, 0) + b'[' * 100_000)",
 }
+# Under a policy that restricts: the text itself would run, as a session's first snippet, before its guest knows of programs.
+KEEPS_THE_PROGRAM = {"no-program": "answer['program'] = b''"}
 _TOKEN = '        answer["token"] = head["token"]\n'
 
 
@@ -74,7 +77,8 @@ def hijacked(start_module_daemon: StartDaemon, tmp_path_factory: pytest.TempPath
     finding = "{'rule': 'x', 'rule_id': 'x', 'severity': 'error', 'message': '', 'hint': '', 'symbol': '', 'action': 'deny', "
     finding += "'line': 0, 'column': 0, 'end_line': 0, 'end_column': 0}"
     deeds = "".join(
-        f"        if '#misdeed {name}' in source:\n            {code}\n" for name, code in MISDEEDS.items()
+        f"        if '#misdeed {name}' in source:\n            {code}\n"
+        for name, code in (MISDEEDS | KEEPS_THE_PROGRAM).items()
     )
     edits = [
         Edit("screen/engine/worker.py", _TOKEN, _TOKEN + deeds.replace("{**FINDING}", finding)),
@@ -141,6 +145,12 @@ def test_a_hijacked_screener_is_a_denial_and_its_own_end(
         assert goes_on(sandbox, f"after {name}")
     assert goes_on(neighbour, f"beside {name}")
     assert hijacked.process.poll() is None
+
+
+def test_no_text_runs_in_place_of_its_program(hijacked: Daemon) -> None:
+    with Sandbox("pure", hijacked.address) as sandbox:
+        assert rules_of(sandbox, "print('ran') #misdeed no-program") == (Outcome.DENIED, {"SBX901"})
+        assert goes_on(sandbox, "after no-program")
 
 
 def test_a_text_that_burns_holds_no_neighbour(hijacked: Daemon, neighbour: Sandbox) -> None:
