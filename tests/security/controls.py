@@ -197,10 +197,7 @@ CONTROLS = (
     ),
     Control(
         "the guest's own id",
-        (
-            Edit(LOCKDOWN, "os.setresgid(GUEST_UID, GUEST_UID, GUEST_UID)", "pass"),
-            Edit(LOCKDOWN, "os.setresuid(GUEST_UID, GUEST_UID, GUEST_UID)", "pass"),
-        ),
+        (Edit(LOCKDOWN, "switch_to(GUEST_UID)", "os.setgroups([])"),),
         ("identity/status",),
         says="Uid",
         only="root",
