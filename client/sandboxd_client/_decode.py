@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import uuid
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sandboxd_proto.v1 import sandbox_pb2 as pb
 
+from .errors import RefusedError, not_started
 from .info import FileInfo, FileKind, Limits, PolicyInfo, Protection, RulePage, SessionInfo
 from .results import (
     Decision,
@@ -34,6 +36,43 @@ _USAGE = (
     "tool_calls",
 )
 _LIMITS = ("wall_seconds", "cpu_seconds", "memory_bytes", "disk_bytes", "output_bytes", "pids")
+
+
+MAX_REQUEST_BYTES = 3 << 20
+"""A daemon cuts the connection at 4 MiB a message, which tells nobody why. No policy takes a third of this."""
+
+Request = TypeVar("Request", pb.Execute, pb.CheckRequest)
+
+
+def sendable(request: Request) -> Request:
+    """Return a request with code that a message can carry.
+
+    Raises:
+        RefusedError: INVALID_REQUEST.
+    """
+    if request.ByteSize() > MAX_REQUEST_BYTES:
+        raise RefusedError(
+            "INVALID_REQUEST",
+            f"The code has {len(request.code.encode())} bytes; {MAX_REQUEST_BYTES} can be sent at most.",
+            remedy="Put data into a file in /work and read it from there.",
+        )
+    return request
+
+
+def execute_message(code: str, timeout_seconds: float | None, execution_id: str | None) -> pb.Execute:
+    """Return the request to run code.
+
+    Raises:
+        ValueError: the timeout is negative.
+        NotStartedError: the code is too large to be sent.
+    """
+    if timeout_seconds is not None and timeout_seconds < 0:
+        raise ValueError("timeout must not be negative")
+    wanted_id = execution_id or uuid.uuid4().hex
+    try:
+        return sendable(pb.Execute(execution_id=wanted_id, code=code, timeout_seconds=timeout_seconds or 0.0))
+    except RefusedError as error:
+        raise not_started(error) from None
 
 
 def outcome(number: int) -> Outcome:

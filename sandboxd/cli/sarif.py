@@ -7,6 +7,7 @@ not be screened, is no result but a notification of the invocation: nothing was 
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections import Counter
 from dataclasses import dataclass
@@ -128,7 +129,8 @@ def _uri(file: Checked) -> str:
     if file.name == "-":
         return f"snippet:///{file.verdict.source_sha256}.py"
     path = PurePath(file.name)
-    return path.as_uri() if path.is_absolute() else quote(path.as_posix())
+    # As bytes: a file's name need not be UTF-8.
+    return path.as_uri() if path.is_absolute() else quote(os.fsencode(path.as_posix()))
 
 
 def _results(checked: Sequence[Checked], index: dict[str, int]) -> Iterable[dict[str, Any]]:

@@ -78,6 +78,8 @@ def check_routes(policies: Mapping[str, Policy], chains: Mapping[str, list[Sourc
                 fault, remedy = f"there is no policy {target!r}", f"Policies: {', '.join(sorted(policies))}."
             elif target == name:
                 fault, remedy = "a policy cannot be its own route", "Remove it."
+            elif target in policy.route_to[:index]:
+                fault, remedy = f"{target!r} stands here a second time", "Remove it."
             else:
                 fault = policy.weakness_of(policies[target])
                 remedy = "Route to a policy that isolates at least as much."
@@ -125,9 +127,11 @@ def _routed(screen: Mapping[str, Any]) -> Iterator[Path]:
 
 
 def _problem(chain: list[Source], paths: tuple[Path, ...], message: str, remedy: str) -> SandboxdError:
-    """Point into the nearest file that has one of the keys."""
+    """Point into the nearest file that has one of the keys; where it was inherited, say by whom: that one is at fault."""
+    own = chain[-1]
     for source in reversed(chain):
         for path in paths:
             if path in source.document.lines:
-                return source.problem(path, message, remedy)
+                heir = "" if source is own else f" (inherited by policy {own.name}, {own.origin})"
+                return source.problem(path, message + heir, remedy)
     return chain[-1].problem((), message, remedy)

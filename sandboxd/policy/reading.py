@@ -129,5 +129,8 @@ def _is_model(kind: Any) -> bool:
 def _dotted(path: Path) -> str:
     text = ""
     for step in path:
-        text += f"[{step}]" if isinstance(step, int) else f".{step[:60]}"
+        if isinstance(step, int):
+            text += f"[{step}]"
+        else:  # a key may be any text; an error is one line
+            text += f".{step[:60] if step.isprintable() else repr(step[:60])}"
     return text.removeprefix(".")

@@ -34,11 +34,8 @@ ModulePattern: TypeAlias = Annotated[
 ]
 NamePattern: TypeAlias = Annotated[str, StringConstraints(pattern=rf"^{_NAME}\*?$", max_length=100)]
 Identifier: TypeAlias = Annotated[str, StringConstraints(pattern=rf"^{_NAME}$", max_length=100)]
-RuleName: TypeAlias = Annotated[
-    str,
-    StringConstraints(pattern=r"^[a-z]+(-[a-z]+)*$", max_length=60),
-    WithJsonSchema({"type": "string", "enum": sorted(SETTABLE)}),
-]
+# Without a pattern: `rule_actions.refusal` has the better answer to what is no rule's name.
+RuleName: TypeAlias = Annotated[str, WithJsonSchema({"type": "string", "enum": sorted(SETTABLE)})]
 PolicyName: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
 
 

@@ -123,6 +123,22 @@ def test_a_refusal_is_not_started(daemon: Daemon, policy: str, more: dict[str, o
     assert caught.value.code == code
 
 
+def test_code_that_no_message_carries_is_not_started(daemon: Daemon) -> None:
+    """Neither in doubt, which nobody could clear up, nor an invitation to send it once more."""
+    code = "#" * (5 << 20)
+    with pytest.raises(NotStartedError, match="5242880 bytes"):
+        OneShot(address=daemon.address).run(code)
+    with Sandbox(address=daemon.address) as sandbox:
+        with pytest.raises(NotStartedError, match="5242880 bytes"):
+            sandbox.run_code(code)
+        with pytest.raises(RefusedError, match="5242880 bytes"):
+            sandbox.check(code)
+        assert sandbox.run_code("print(1)").stdout == "1\n"
+        assert sandbox.run_code("#" * (2 << 20)).outcome is Outcome.DENIED, (
+            "what a message carries, the policy judges"
+        )
+
+
 def test_where_nobody_listens_nothing_was_started(short_dir: Path) -> None:
     with pytest.raises(NotStartedError) as caught:
         OneShot("default", f"unix:{short_dir}/nobody.sock").run("1")

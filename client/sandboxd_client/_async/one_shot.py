@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import uuid
 from typing import TYPE_CHECKING
 
 from sandboxd_proto.v1 import sandbox_pb2 as pb
@@ -95,11 +94,7 @@ class AsyncOneShot:
             InDoubtError: it may have run: ask with `Sandbox.get_execution`, never run it again unasked.
             SessionLostError: it was ended from outside.
         """
-        if timeout is not None and timeout < 0:
-            raise ValueError("timeout must not be negative")
-        execute = pb.Execute(
-            execution_id=execution_id or uuid.uuid4().hex, code=code, timeout_seconds=timeout or 0.0
-        )
+        execute = _decode.execute_message(code, timeout, execution_id)
         session = await self._open(execute)
         session.running = execute.execution_id
         listeners = {"stdout": on_stdout, "stderr": on_stderr, "result": on_result}

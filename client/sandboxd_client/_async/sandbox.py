@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-import uuid
 from typing import TYPE_CHECKING
 
 from sandboxd_proto.v1 import sandbox_pb2 as pb
@@ -162,12 +161,8 @@ class AsyncSandbox:
             InDoubtError: it may have run: ask with `get_execution`, never run it again unasked.
             SessionLostError: variables and files are gone.
         """
-        if timeout is not None and timeout < 0:
-            raise ValueError("timeout must not be negative")
+        execute = _decode.execute_message(code, timeout, execution_id)
         session = await self._ready()
-        execute = pb.Execute(
-            execution_id=execution_id or uuid.uuid4().hex, code=code, timeout_seconds=timeout or 0.0
-        )
         flight = AsyncFlight(
             session,
             execute,
@@ -209,8 +204,9 @@ class AsyncSandbox:
 
     async def check(self, code: str, policy: str | None = None) -> Verdict:
         """Screen code without running it, under this sandbox's policy or another."""
+        wanted = self._wanted.policy if policy is None else policy
+        request = _decode.sendable(pb.CheckRequest(policy=wanted, code=code))
         session = await self._ready()
-        request = pb.CheckRequest(policy=self._wanted.policy if policy is None else policy, code=code)
         with rpc_errors():
             response = await session.connection.policy.Check(request, timeout=self._request_seconds)
         return _decode.verdict(response.verdict)

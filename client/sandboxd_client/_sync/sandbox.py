@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import functools
 import os
-import uuid
 from typing import TYPE_CHECKING
 
 from sandboxd_proto.v1 import sandbox_pb2 as pb
@@ -164,12 +163,8 @@ class Sandbox:
             InDoubtError: it may have run: ask with `get_execution`, never run it again unasked.
             SessionLostError: variables and files are gone.
         """
-        if timeout is not None and timeout < 0:
-            raise ValueError("timeout must not be negative")
+        execute = _decode.execute_message(code, timeout, execution_id)
         session = self._ready()
-        execute = pb.Execute(
-            execution_id=execution_id or uuid.uuid4().hex, code=code, timeout_seconds=timeout or 0.0
-        )
         flight = Flight(
             session,
             execute,
@@ -211,8 +206,9 @@ class Sandbox:
 
     def check(self, code: str, policy: str | None = None) -> Verdict:
         """Screen code without running it, under this sandbox's policy or another."""
+        wanted = self._wanted.policy if policy is None else policy
+        request = _decode.sendable(pb.CheckRequest(policy=wanted, code=code))
         session = self._ready()
-        request = pb.CheckRequest(policy=self._wanted.policy if policy is None else policy, code=code)
         with rpc_errors():
             response = session.connection.policy.Check(request, timeout=self._request_seconds)
         return _decode.verdict(response.verdict)

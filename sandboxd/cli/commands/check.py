@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _EXITS = (
-    "For CI: exit code 0 where the policy lets every program run (with warnings too, unless --strict), 4 where it refuses "
-    "one or only another policy takes it, 2 for wrong usage or a file that cannot be read, 3 and 6 where nothing was "
-    "checked. "
+    "For CI: exit code 0 where `run` would run every program: under the policy, with warnings too, or under one that it "
+    "routes to (--strict wants neither warning nor route); 4 where it refuses one, 2 for wrong usage or a file that cannot "
+    "be read, 3 and 6 where nothing was checked. "
 )
 _WORDS = {"allow": "allowed", "warn": "warned", "route": "routed", "deny": "denied"}
 
@@ -37,7 +37,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--json", action="store_const", const="json", dest="format", help="--format json")
     parser.add_argument(
-        "--strict", action="store_true", help="exit with 4 also for what is only warned about"
+        "--strict",
+        action="store_true",
+        help="exit with 4 also for what is only warned about, or routed to another policy",
     )
     add_connection(parser)
     parser.epilog = _EXITS + (parser.epilog or "")

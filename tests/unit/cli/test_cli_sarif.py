@@ -125,6 +125,8 @@ def test_what_was_not_judged_is_a_notification():
         ("-", f"snippet:///{'a' * 64}.py"),
         ("/tmp/ä b.py", "file:///tmp/%C3%A4%20b.py"),
         ("a#b?.py", "a%23b%3F.py"),
+        ("not\udcffutf8.py", "not%FFutf8.py"),
+        ("/not\udcffutf8.py", "file:///not%FFutf8.py"),
     ],
 )
 def test_names_become_uris(name, uri):

@@ -67,6 +67,16 @@ def test_an_unknown_rule_is_refused_with_its_neighbours():
     assert "import-not-allowed" in refusal("zzzzzzzzzzzzzzzzzz", "warn").remedy
 
 
+@pytest.mark.parametrize("rule", ["SBX301", "Import_Star", '"import-not-allowed\\n"', '"\\u202e"', "x" * 70])
+def test_what_is_no_rule_s_name_is_refused_in_one_line(rule):
+    with pytest.raises(SandboxdError) as caught:
+        read(rule, "warn")
+    assert caught.value.message.startswith("p.yaml:6: screen.actions.")
+    assert caught.value.message.endswith(": there is no such rule")
+    assert caught.value.message.isprintable()
+    assert "import-not-allowed" in caught.value.remedy or "import-star" in caught.value.remedy
+
+
 def test_the_json_schema_lists_the_rules():
     actions = json_schema()["$defs"]["Screen"]["properties"]["actions"]
     assert set(actions["propertyNames"]["enum"]) == SETTABLE

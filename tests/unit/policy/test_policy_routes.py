@@ -156,3 +156,26 @@ def test_a_moved_request_asks_for_the_smaller_of_both():
     met = target.met({"wall_seconds": 5, "memory_bytes": 2**50, "pids": None, "grace_seconds": 0})
     assert met == {"wall_seconds": 5, "memory_bytes": target.limits.memory_bytes, "grace_seconds": 0}
     assert target.narrow(met).wall_seconds == 5.0
+
+
+@pytest.mark.parametrize(
+    ("base", "leaf", "place"),
+    [
+        # What a policy demands beyond its parent makes the parent's route too weak; its own line is not there to point at.
+        (
+            "route: {to: [default]}\n",
+            "isolate: {fresh: true}\n",
+            "base.yaml:5: route.to[0]: default does not",
+        ),
+        ("route: {to: [leaf]}\n", "", "base.yaml:5: route.to[0]: a policy cannot be its own route"),
+    ],
+)
+def test_an_inherited_route_names_the_policy_that_it_does_not_suit(tmp_path, base, leaf, place):
+    message = refusal(tmp_path, base="extends: default\n" + base, leaf="extends: base\n" + leaf)
+    assert place in message
+    assert f"(inherited by policy leaf, {tmp_path / 'leaf.yaml'})" in message
+
+
+def test_a_route_named_twice_is_refused(tmp_path):
+    message = refusal(tmp_path, p=ROUTED % "default")
+    assert message.endswith("p.yaml:7: route.to[1]: 'default' stands here a second time")
