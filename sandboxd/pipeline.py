@@ -125,6 +125,10 @@ class Flight:
         if self.stopped_by:
             return _stopped(self.stopped_by)
         snippet = self.snippet
+        if (
+            snippet.policy.restricted and not program
+        ):  # an interpreter that replaced another would take either kind
+            raise SandboxdError(Code.INTERNAL, "plain text came to a session that is restricted; nothing ran")
         self._box = box
         try:
             job = Job(snippet.execution_id, snippet.code, snippet.deadline_seconds, program)

@@ -2,7 +2,8 @@
 
 A policy says of some rules that breaking them needs a stronger tier (`route`), and which policies may take such a snippet
 (`route.to`). The first of these whose own screen passes the source takes it; a target that would route it on does not, so
-there is one hop and no circle. None takes it: the verdict is `deny`, with the same findings.
+there is one hop and no circle. None takes it: the verdict is `deny`, with the same findings. So too where a target's screen
+fails: the search ends there, and the verdict says why.
 
 Three things make routing safe. A policy never loads whose targets isolate less than itself (`Policy.weakness_of`), and
 that is asked again here. A request may only narrow: it is held to its own policy first, then to the smaller of what it
@@ -20,7 +21,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from sandboxd.events import Decision, Verdict
-from sandboxd.screen import PASSING
+from sandboxd.screen import PASSING, SCREEN_FAILED
 
 if TYPE_CHECKING:
     from sandboxd.events import Finding
@@ -50,9 +51,9 @@ class Router:
             return dataclasses.replace(verdict, min_tier=policy.min_tier)
         if verdict.decision is not Decision.ROUTE:
             return verdict
-        taker = await self._taker(code, policy, thorough=thorough)
+        taker, failed = await self._taker(code, policy, thorough=thorough)
         if taker is None:
-            return dataclasses.replace(verdict, decision=Decision.DENY)
+            return dataclasses.replace(verdict, decision=Decision.DENY, findings=failed + verdict.findings)
         return dataclasses.replace(
             verdict,
             route_to=taker.name,
@@ -60,16 +61,23 @@ class Router:
             findings=tuple(_with_taker(finding, taker.name) for finding in verdict.findings),
         )
 
-    async def _taker(self, code: str, policy: Policy, *, thorough: bool) -> Policy | None:
+    async def _taker(
+        self, code: str, policy: Policy, *, thorough: bool
+    ) -> tuple[Policy | None, tuple[Finding, ...]]:
+        """Return who takes it, or None and what kept that from being known: a denial for another cause must say so."""
         for name in policy.route_to:
             target = self._policies.get(name)
             weakness = policy.weakness_of(target)
             if weakness:  # no policy loads like this: a defect of ours, and it must not move a snippet
                 _logger.error("route refused", extra={"policy": policy.name, "reason": weakness})
                 continue
-            if (await self._screener.check(code, target, thorough=thorough)).decision in PASSING:
-                return target
-        return None
+            verdict = await self._screener.check(code, target, thorough=thorough)
+            if verdict.decision in PASSING:
+                return target, ()
+            failed = tuple(finding for finding in verdict.findings if finding.rule == SCREEN_FAILED)
+            if failed:  # the order is a preference: not knowing about one is no reason for the next
+                return None, failed
+        return None, ()
 
 
 def _with_taker(finding: Finding, name: str) -> Finding:

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sandboxd.screen.screener import Screener
-    from sandboxd.screen.verdicts import PASSING, syntax_error_of
+    from sandboxd.screen.verdicts import PASSING, SCREEN_FAILED, syntax_error_of
 
-__all__ = ("PASSING", "Screener", "syntax_error_of")
+__all__ = ("PASSING", "SCREEN_FAILED", "Screener", "syntax_error_of")
 
 _HOMES = {
     "PASSING": "sandboxd.screen.verdicts",
+    "SCREEN_FAILED": "sandboxd.screen.verdicts",
     "Screener": "sandboxd.screen.screener",
     "syntax_error_of": "sandboxd.screen.verdicts",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 
 import pytest
@@ -237,3 +238,15 @@ async def test_a_reused_id_is_refused_and_starts_nothing(house, other):
         await house.pipeline().run(house.flight(**other), box, house.events.append)
     assert caught.value.code == Code.EXECUTION_ID_REUSED
     assert (len(box.started), house.admission.running) == (1, 0)
+
+
+async def test_a_restricted_session_is_never_given_plain_text(house, policy):
+    """Not by a verdict that lost its program either: the guest's own latch is new with each interpreter."""
+    box = Box(house.directory)
+    snippet = dataclasses.replace(house.flight().snippet, policy=dataclasses.replace(policy, restricted=True))
+    result = await house.pipeline().run(Flight(snippet), box, house.events.append)
+    assert (result.outcome, result.evidence.code) == (Outcome.INFRASTRUCTURE, "INTERNAL")
+    assert box.started == []
+    compiled = dataclasses.replace(ALLOW, program=b"compiled")
+    again = Flight(dataclasses.replace(snippet, execution_id="execution-2"))
+    assert await house.pipeline(compiled).run(again, box, house.events.append) == OK

@@ -69,6 +69,21 @@ async def test_a_target_that_would_route_on_does_not_take_it(policies):
     assert screen.asked == ["pure", "default", "data-science"]
 
 
+async def test_a_target_that_could_not_be_asked_is_told_and_ends_the_search(policies):
+    failed = Finding("screen-failed", "SBX901", "error", "not screened")
+
+    class Failing(Screen):
+        async def check(self, code, policy, *, thorough=False) -> Verdict:
+            verdict = await super().check(code, policy, thorough=thorough)
+            return dataclasses.replace(verdict, findings=(failed,)) if policy.name == "default" else verdict
+
+    screen = Failing(pure=Decision.ROUTE, default=Decision.DENY, data_science=Decision.ALLOW)
+    verdict = await Router(screen, policies).check("1", policies.get("pure"))
+    assert (verdict.decision, verdict.route_to, verdict.policy) == (Decision.DENY, "", "pure")
+    assert verdict.findings == (failed, ROUTED), "not a rule of the text's alone: to send it again may help"
+    assert screen.asked == ["pure", "default"]
+
+
 async def test_a_weaker_target_is_passed_over_also_when_one_was_loaded(policies):
     screen = Screen(pure=Decision.ROUTE, default=Decision.ALLOW, data_science=Decision.ALLOW)
     strong = dataclasses.replace(policies.get("pure"), fresh=True)
