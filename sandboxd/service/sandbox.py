@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import hashlib
 from typing import TYPE_CHECKING
 
 from sandboxd_proto.v1 import sandbox_pb2 as pb
@@ -15,14 +17,15 @@ from sandboxd.service.stream import SessionStream, execute_wish, superseded, wri
 from sandboxd.sessions import Item, OneShot, route
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from sandboxd.log import Executions, Log, Record
     from sandboxd.policy import PolicySet
     from sandboxd.routing import Router
     from sandboxd.service.context import Context
     from sandboxd.service.peer import PeerNames
-    from sandboxd.sessions import ExecuteWish, Feed, Session, Sessions
+    from sandboxd.sessions import ExecuteWish, Feed, Sessions
+    from sandboxd.sessions import Session as OpenSession  # within the class that name is an RPC
 
 _EVENTS_MAX_BYTES = 3 << 20  # of one GetExecution answer; a re-attached stream has no such bound
 
@@ -44,6 +47,7 @@ class SandboxService(FileService):
         self._executions = executions
         self._policies = policies
         self._router = router
+        self._arrivals: list[tuple[int, pb.Execute]] = []
 
     async def Session(  # type: ignore[override]  # noqa: N802  # reads and writes by the context
         self, _requests: AsyncIterator[pb.SessionRequest], context: Context
@@ -61,14 +65,9 @@ class SandboxService(FileService):
         """
         async with answering(context):
             uid = self._peers.uid(context)
-            shot = await self._routed(request)
-            if shot.verdict is not None:
-                await context.write(routing_message(shot))
-            session = await self._sessions.open(uid, shot.opening)
-            feed = session.attach(0)
+            with self._arriving(uid, request.execute):
+                session, feed = await self._begun(uid, request, context)
             try:
-                await context.write(pb.SessionEvent(opened=opened_message(session)))
-                _begin(self._sessions, session, shot.execute, feed)
                 await write_feed(feed, context)
             except BaseException:
                 self._sessions.close_after_execution(session, "its one run was left", "client")
@@ -81,6 +80,31 @@ class SandboxService(FileService):
             closing = self._sessions.leave(session, "its one run ended", "client")
             if closing is not None:
                 await asyncio.shield(closing)
+
+    async def _begun(self, uid: int, request: pb.RunRequest, context: Context) -> tuple[OpenSession, Feed]:
+        """Open a session under the policy that takes the code, and start the execution there."""
+        shot = await self._routed(request)
+        if shot.verdict is not None:
+            await context.write(routing_message(shot))
+        session = await self._sessions.open(uid, shot.opening)
+        feed = session.attach(0)
+        try:
+            await context.write(pb.SessionEvent(opened=opened_message(session)))
+            _begin(self._sessions, session, shot.execute, feed)
+        except BaseException:
+            self._sessions.close_after_execution(session, "its one run was left", "client")
+            session.detach(feed)
+            raise
+        return session, feed
+
+    @contextlib.contextmanager
+    def _arriving(self, uid: int, execute: pb.Execute) -> Iterator[None]:
+        """Know of a one-shot until its session does: while it is screened for its policy, and its sandbox opens."""
+        self._arrivals.append((uid, execute))
+        try:
+            yield
+        finally:
+            self._arrivals.remove((uid, execute))
 
     async def _routed(self, request: pb.RunRequest) -> OneShot:
         """Find the policy under which a one-shot is to be opened."""
@@ -97,22 +121,30 @@ class SandboxService(FileService):
         raise AssertionError  # `answering` has raised
 
     def _execution(self, uid: int, execution_id: str) -> pb.GetExecutionResponse:
-        flying = self._sessions.flying(uid, execution_id)
         try:
             record = self._executions.get(execution_id, uid)
         except SandboxdError:
-            if flying is None or flying.flight is None:
+            accepted = self._accepted(uid, execution_id)
+            if accepted is None:
                 raise
-            # Accepted and still waiting for its turn: "not found" would let the client run it a second time.
-            return pb.GetExecutionResponse(
-                execution_id=execution_id,
-                session_display_id=flying.facts.display_id,
-                source_sha256=flying.flight.snippet.source_sha256,
-                state=pb.EXECUTION_STATE_RUNNING,
-            )
+            return accepted
         message = _record_message(record)
         message.output_expired = not self._add_events(message, record)
         return message
+
+    def _accepted(self, uid: int, execution_id: str) -> pb.GetExecutionResponse | None:
+        """Tell of what waits for its policy, sandbox or turn: "not found" would let the client run it a second time."""
+        answer = pb.GetExecutionResponse(execution_id=execution_id, state=pb.EXECUTION_STATE_RUNNING)
+        flying = self._sessions.flying(uid, execution_id)
+        if flying is not None and flying.flight is not None:
+            answer.session_display_id = flying.facts.display_id
+            answer.source_sha256 = flying.flight.snippet.source_sha256
+            return answer
+        for owner, execute in self._arrivals:
+            if owner == uid and execute.execution_id == execution_id:
+                answer.source_sha256 = hashlib.sha256(execute.code.encode()).hexdigest()
+                return answer
+        return None
 
     def _add_events(self, message: pb.GetExecutionResponse, record: Record) -> bool:
         """Add what the session still has; False when something of it is gone."""
@@ -132,7 +164,7 @@ class SandboxService(FileService):
         return True
 
 
-def _begin(sessions: Sessions, session: Session, wish: ExecuteWish, feed: Feed) -> None:
+def _begin(sessions: Sessions, session: OpenSession, wish: ExecuteWish, feed: Feed) -> None:
     """Start the execution of a one-shot."""
     if not session.shows(feed):
         # Its client came back by another stream and may have been told that nothing began: so nothing may.
