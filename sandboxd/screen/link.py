@@ -70,6 +70,8 @@ class Link:
                 await self._send(frame, seconds)
             return self._parsed(await answer)
         except BaseException:
+            if not answer.cancel() and not answer.cancelled():
+                answer.exception()  # it ended while it was asked: known already, and no news for asyncio's log
             self._break("given up")
             raise
         finally:
