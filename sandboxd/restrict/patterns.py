@@ -67,6 +67,7 @@ class PatternChecker(Checker):
         targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
         if not any(isinstance(target, ast.Name) and target.id == "__match_args__" for target in targets):
             return
+        self.pattern_names.update(id(target) for target in targets)
         names = statement.value.elts if isinstance(statement.value, ast.Tuple) else [None]
         if not all(_is_plain(name) for name in names):
             hint = "Write a tuple of plain attribute names."

@@ -65,6 +65,7 @@ class Checker(RestrictingNodeTransformer):
     def __init__(self, tree: ast.Module) -> None:
         super().__init__()
         self.refusals: list[Refusal] = []
+        self.pattern_names: set[int] = set()  # the nodes that bind a __match_args__ whose value was looked at
         self._tree = tree
         self._bound: frozenset[str] | None = None
         self._scope = Scope.MODULE
@@ -138,6 +139,8 @@ class Checker(RestrictingNodeTransformer):
             return
         if name in RESERVED:
             self._refuse_name(node, name, "Choose another name.", "reserved-name")
+        elif name == "__match_args__" and id(node) not in self.pattern_names:
+            self._refuse_name(node, name, "Assign it a tuple of plain names, directly in the class.")
         elif is_dunder(name):
             if not self._may_bind(name):
                 self._refuse_name(node, name, _hint_of_binding(name, allow_magic_methods))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import Any, Optional, Tuple
+from typing import Any, Optional, Tuple, Union
 
 _open, _realpath = open, os.path.realpath
 WORK, TEMPORARY = "/work", "/tmp"  # noqa: S108 - the jail's own
@@ -28,6 +28,16 @@ confine = _roots.confine
 confine(WORK)
 
 
+def exact(file: Any) -> Union[str, bytes]:
+    """Give a path as an exact string or bytes: a subclass could split itself into one path for the check, another after it.
+
+    Raises:
+        TypeError: it is no path.
+    """
+    path = os.fspath(file)
+    return str.__str__(path) if isinstance(path, str) else b"".join((path,))
+
+
 def real(file: Any, *, follow: bool = True, root: bool = False) -> str:
     """Give the real path of what a program names, if it may.
 
@@ -40,7 +50,7 @@ def real(file: Any, *, follow: bool = True, root: bool = False) -> str:
         PermissionError: it lies elsewhere.
         TypeError: it is no path.
     """
-    path = os.fsdecode(os.fspath(file))
+    path = os.fsdecode(exact(file))
     # As it is after every link: the name that is checked is the name that is opened. An exact string, too.
     if follow:
         found = _realpath(path)

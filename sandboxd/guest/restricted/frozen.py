@@ -10,6 +10,9 @@ from __future__ import annotations
 from types import FunctionType
 from typing import Any, Callable, NoReturn
 
+_dict_of: Any = type.__dict__["__dict__"].__get__
+_mro_of: Any = type.__dict__["__mro__"].__get__
+
 
 class Sealed(type):
     """A class that cannot be changed from outside: a patched method would run for everybody who holds an instance."""
@@ -42,6 +45,14 @@ def _refuse_base(cls: type, /, **_keywords: object) -> NoReturn:
 
 # Stands as a class's `__init_subclass__`: an instance of a subclass is the program's own, and its private names open.
 refuse_base: Any = classmethod(_refuse_base)
+
+
+def is_closed(cls: type) -> bool:
+    """Tell a class that must not be a base, or derives from one."""
+    return any(
+        type(base) is Sealed or _dict_of(base).get("__init_subclass__") is refuse_base
+        for base in _mro_of(cls)
+    )
 
 
 class Frozen(metaclass=Sealed):

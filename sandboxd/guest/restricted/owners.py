@@ -8,7 +8,7 @@ says of itself is the program's to forge.
 
 from __future__ import annotations
 
-from types import FunctionType
+from types import FunctionType, GenericAlias
 from typing import Any, Mapping, Set, Tuple
 
 MAIN = "__main__"
@@ -16,6 +16,8 @@ MAIN = "__main__"
 _dict_of: Any = type.__dict__["__dict__"].__get__
 _mro_of: Any = type.__dict__["__mro__"].__get__
 _globals_of: Any = FunctionType.__dict__["__globals__"].__get__
+
+_PROXIES = (super, GenericAlias)  # those that answer in C
 
 # Classes known as the program's own. They stay for the session's life; a class is seldom made in a loop.
 _own: Set[type] = set()
@@ -71,7 +73,19 @@ def opens_private(cls: type, name: str) -> bool:
     for base in bases_of(cls):
         if name in names_of(base):
             return is_own_class(base)
+        if _is_proxy(base):
+            return False
     return True  # on the instance itself, or nowhere: then Python's own AttributeError follows
+
+
+def is_proxy(cls: type) -> bool:
+    """Tell a class whose instances answer with the attributes of another object, which may be anybody's."""
+    return any(map(_is_proxy, bases_of(cls)))
+
+
+def _is_proxy(base: type) -> bool:
+    # `class G(type(list[int]))`: G(queue, ())._get_loop is the queue's. No program's class defines __getattr__.
+    return base in _PROXIES or ("__getattr__" in names_of(base) and not is_own_class(base))
 
 
 def opens(cls: type, name: str) -> bool:

@@ -61,7 +61,7 @@ def may_use_private(value: Any, name: str) -> bool:
 def _is_open(value: Any, name: str) -> bool:
     """Tell the same of what is no instance of an own class."""
     kind = type(value)
-    if kind is super:
+    if issubclass(kind, super):
         return _is_open_above(value, name)
     if owners.is_class(value):
         if name in _NAMEDTUPLE and issubclass(value, tuple):
@@ -114,9 +114,26 @@ def method(value: Any, name: str) -> Any:
 
 def _is_ours(value: Any, name: str) -> bool:
     kind = type(value)
-    if kind is super or owners.is_own_class(kind) or owners.is_own_function(value):
+    if owners.is_own_function(value):
         return True
-    return owners.is_class(value) and (name == "__init__" or owners.is_own_class(value))
+    if issubclass(kind, super):
+        kind = _super_class(value)  # None, if it is bound to nothing
+    elif owners.is_class(value):
+        return name == "__init__" or (owners.is_own_class(value) and _is_defined_here(value, name))
+    return (
+        kind is not None
+        and owners.is_own_class(kind)
+        and (name == "__init__" or _is_defined_here(kind, name))
+    )
+
+
+def _is_defined_here(cls: type, name: str) -> bool:
+    """Tell whether a program's descriptor does what the program wrote.
+
+    A library's writes to whatever it is given: `cached_property.__get__` to an instance's dictionary, past the guards.
+    """
+    defining = (base for base in owners.bases_of(cls) if name in owners.names_of(base))
+    return all(base is property or owners.is_own_class(base) for base in defining)
 
 
 def formatting(value: Any, name: str) -> Any:
@@ -130,7 +147,7 @@ def formatting(value: Any, name: str) -> Any:
 def behind(value: Any, name: str) -> Any:
     """Load `obj`, but not of an AttributeError: there it is whatever a proxy stands before (CVE-2024-47532)."""
     kind = value if owners.is_class(value) else type(value)
-    if kind is super or issubclass(kind, AttributeError):
+    if issubclass(kind, AttributeError) or owners.is_proxy(kind):
         refuse(value, name)
     return getattr(value, name)
 

@@ -77,3 +77,25 @@ P.register(type(gen()))
 loot = []
 match gen():
     case P(v): loot.append(v)
+
+#: an enum's member keeps its class when that is refused
+import enum
+loot = []
+try:
+    class E(enum.Enum):
+        if True: __match_args__ = ("__di" + "ct__",)
+        A = 1
+        def __init__(self, *a): loot.append(self)
+except TypeError:
+    pass
+K = type(loot[0])
+match loot[0]:
+    case K(names): print("ESC" + "APED")
+
+#: names added to a class's pattern
+class K:
+    __match_args__ = ("x",)
+    __match_args__ += ("__di" + "ct__",)
+    x = 1
+match K():
+    case K(x, names): print("ESC" + "APED")

@@ -222,4 +222,38 @@ print("ESC" + "APED" if "sys" in found else "")
 template = "{0.__class__.__mro__}"
 print("ESC" + "APED" if "object" in list(map(str.format, [template], [1]))[0] else "")
 """,
+    "a copied method is bound to what the copy of its object is": """
+import copy, tempfile
+file = tempfile.NamedTemporaryFile(buffering=0).file
+class C:
+    def __deepcopy__(self, memo): return file
+copy.deepcopy(C().__init__)("/etc/passwd", "rb")
+print("ESC" + "APED" if b":0:0:" in file.read() else "")
+""",
+    "a temporary file's class removes any file": """
+import io, os, tempfile
+kind = type(tempfile.NamedTemporaryFile())
+victim = tempfile.mkdtemp() + "/victim"
+with tempfile.NamedTemporaryFile(dir=os.path.dirname(victim)) as file:
+    os.rename(file.name, victim)
+    kind(io.BytesIO(), "/tmp/.." + victim, True).close()
+    print("ESC" + "APED" if not os.path.exists(victim) else "")
+    file = None
+""",
+    "a temporary file's class answers for any object": """
+import asyncio, tempfile
+class W(type(tempfile.NamedTemporaryFile())): pass
+async def main():
+    return W(asyncio.Queue(), "x", False)._get_loop()
+print("ESC" + "APED" if asyncio.run(main()).subprocess_exec else "")
+""",
+    "a time zone's name joins itself": """
+import zoneinfo
+class K(str):
+    def __radd__(self, other): return other + "../../../../etc/passwd"
+try:
+    zoneinfo.ZoneInfo(K("Foo/Bar"))
+except ValueError as e:
+    print("ESC" + "APED" if "magic" in str(e) else "")
+""",
 }

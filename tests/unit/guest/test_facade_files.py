@@ -124,3 +124,48 @@ def test_temporary_files(work: Path) -> None:
 def test_the_rest_of_os_is_not_there(name: str) -> None:
     with pytest.raises(AttributeError, match="in restricted code"):
         getattr(OS, name)
+
+
+class _Torn(str):
+    """A path that says it is in two parts, of which the first is allowed."""
+
+    __slots__ = ()
+    parts: tuple[str, str]
+
+    def rstrip(self, *_: Any) -> Any:
+        return self
+
+    def rfind(self, *_: Any) -> int:
+        return 1
+
+    def __getitem__(self, key: Any) -> str:
+        return self.parts[key.start is not None]
+
+
+class _Decoded(bytes):
+    __slots__ = ()
+    shown: str
+
+    def decode(self, *_: Any) -> str:
+        return self.shown
+
+
+class _Changing:
+    def __init__(self, *answers: str) -> None:
+        self._answers = list(answers)
+
+    def __fspath__(self) -> str:
+        return self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+
+
+def test_a_path_has_one_answer(work: Path, tmp_path: Path) -> None:
+    torn: Any = type("Torn", (_Torn,), {"parts": (f"{work}/", "../outside")})
+    for call in (OS.remove, OS.mkdir, OS.rmdir, lambda path: OS.rename(path, "mine")):
+        with pytest.raises(OSError, match=r"No such file|not available") as caught:
+            call(torn(work / "none" / "x"))
+        assert "outside" not in str(caught.value)
+    assert (tmp_path / "outside").read_text() == "secret"
+    decoded: Any = type("Decoded", (_Decoded,), {"shown": str(work)})
+    with pytest.raises(PermissionError):
+        next(OS.walk(decoded(os.fsencode(tmp_path))))
+    assert next(OS.walk(_Changing(str(work), str(tmp_path))))[0] == str(work)

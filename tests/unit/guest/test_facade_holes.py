@@ -617,3 +617,21 @@ def test_shared_state_stays_the_library_s() -> None:
     assert io.StringIO is facades.load("io").StringIO
     assert uuid.UUID is facades.load("uuid").UUID
     assert functools.reduce is facades.load("functools").reduce
+
+
+def test_a_traceback_imports_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    monkeypatch.delitem(sys.modules, "this", raising=False)
+    facades.confine_imports()
+    source = """
+import traceback
+class Own(ImportError):
+    pass
+for kind in (ImportError, Own):
+    try:
+        raise kind("x", name="th" + "is", name_from="foo") if VERSION >= (3, 12) else kind("x", name="th" + "is")
+    except ImportError:
+        traceback.format_exc()
+""".replace("VERSION", repr(sys.version_info[:2]))
+    run(source)
+    assert "this" not in sys.modules

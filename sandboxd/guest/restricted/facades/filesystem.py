@@ -78,8 +78,9 @@ def _makedirs(module: ModuleType) -> FrozenCallable:
 def _walk(module: ModuleType) -> FrozenCallable:
     def walk(top: Any, topdown: bool = True) -> Iterator[Tuple[Any, List[Any], List[Any]]]:
         """Go through a directory tree; links to directories are not followed."""
-        _query(top)
-        for folder, folders, names in module.walk(top, topdown):
+        start = files.exact(top)  # asked once: what it says next could be another
+        _query(start)
+        for folder, folders, names in module.walk(start, topdown):
             _query(folder)  # the program may have put any name into the list that the walk goes on by
             yield folder, folders, names
 

@@ -7,43 +7,84 @@ from __future__ import annotations
 
 import copy
 import enum
+import functools
 import sys
+import traceback
+import typing
+from types import FunctionType
 from typing import Any, Callable, Dict, List, Union
 
-_reconstruct: Callable[..., Any] = copy._reconstruct  # type: ignore[attr-defined]  # noqa: SLF001
-
+from sandboxd.guest.restricted import owners
+from sandboxd.guest.restricted.building import check_base
+from sandboxd.guest.restricted.facades.copying import reconstruct
 
 _create: Callable[..., Any] = enum.EnumMeta._create_  # type: ignore[attr-defined]
+_done: List[bool] = []
 
 
 def harden() -> None:
     """Change the library, where other modules call it too; again is no harm.
 
-    Copying fills only new objects of the copied one's own class. `copy` asks an object for `__reduce_ex__`, on the instance,
-    calls what it names, and sets the attributes it lists on what comes back. `types.SimpleNamespace` takes any attribute
-    names; so its `__reduce_ex__` could be a program's function, and copying it `setattr` without a guard.
+    Copying fills only new objects of the copied one's own class (`copying`).
 
     `Enum(name, members)` makes no dunder members. It makes a class of names given as data: with methods that no compiler
     saw, and with a `__class__` that answers in the object's place.
+
+    `typing.Type[int]` is no base class. It turns into `type`, and an enum with it makes its members by calling `type` with
+    the three arguments that a member's value lists, before the builder of classes sees what came out.
     """
     enum.EnumMeta._create_ = _create_plain  # type: ignore[attr-defined]
-    copy._reconstruct = _reconstruct_same  # type: ignore[attr-defined]  # noqa: SLF001
+    copy._reconstruct = reconstruct  # type: ignore[attr-defined]  # noqa: SLF001
+    if not _done:
+        _done.append(True)
+        _harden_typing()
 
 
-def _reconstruct_same(original: Any, memo: Any, function: Any, *rest: Any, **options: Any) -> Any:
-    def make(*args: Any) -> Any:
-        made = function(*args)
-        if type(made) is not type(original):
-            raise TypeError(f"copying a {type(original).__name__!r} object made a {type(made).__name__!r}")
-        return made
+def confine_suggestions() -> None:
+    """Let no traceback import what an exception names.
 
-    return _reconstruct(original, memo, make, *rest, **options)
+    From 3.12 on, "Did you mean" imports the module that an ImportError says it is about: the program's to choose.
+    """
+    suggest = getattr(traceback, "_compute_suggestion_error", None)
+    if suggest is None or hasattr(suggest, "__wrapped__"):
+        return
+
+    @functools.wraps(suggest)
+    def suggest_of_known(error: Any, *rest: Any) -> Any:
+        # Of the exact classes `name` is a plain slot; a program's own could answer differently the second time.
+        known = (
+            type(error) in (ImportError, ModuleNotFoundError)
+            and type(error.name) is str
+            and error.name in sys.modules
+        )
+        return None if isinstance(error, ImportError) and not known else suggest(error, *rest)
+
+    traceback._compute_suggestion_error = suggest_of_known  # type: ignore[attr-defined]  # noqa: SLF001
+
+
+def _harden_typing() -> None:
+    for cls in list(vars(typing).values()):
+        if owners.is_class(cls) and type(owners.names_of(cls).get("__mro_entries__")) is FunctionType:
+            cls.__mro_entries__ = _no_metaclass(cls.__mro_entries__)
+
+
+def _no_metaclass(entries: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(entries)
+    def __mro_entries__(self: Any, bases: Any) -> Any:  # noqa: N807 - the name in messages
+        found = entries(self, bases)
+        if any(owners.is_class(base) and issubclass(base, type) for base in found):
+            raise TypeError("metaclasses cannot be written in restricted code")
+        return found
+
+    return __mro_entries__
 
 
 def _create_plain(cls: Any, class_name: Any, names: Any, *rest: Any, **options: Any) -> Any:
     if options.get("module") is None:
         # As the real one does, which would count one frame too many: of the caller of `Enum(...)`.
         options["module"] = sys._getframe(2).f_globals.get("__name__")  # noqa: SLF001
+    if options.get("type") is not None:
+        check_base(options["type"])  # the members are made before the class could refuse
     return _create(cls, class_name, _members(names), *rest, **options)
 
 

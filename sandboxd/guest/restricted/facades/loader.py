@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any, Callable, Dict, FrozenSet, Iterator, List, NoReturn, Tuple
 
 from sandboxd.guest.restricted.facades.facade import Facade, hint_for, make, name_of
-from sandboxd.guest.restricted.facades.hardening import harden
+from sandboxd.guest.restricted.facades.hardening import confine_suggestions, harden
 from sandboxd.guest.restricted.facades.receivers import check_receivers
 from sandboxd.guest.restricted.facades.sealed import sealed
 from sandboxd.guest.restricted.facades.tables import TABLE
@@ -69,6 +69,7 @@ def confine_imports() -> None:
     what lies in the work directory, and run it unrestricted.
     """
     sys.path[:] = _of_library(sys.path)
+    confine_suggestions()
 
 
 def _make(name: str) -> Facade:

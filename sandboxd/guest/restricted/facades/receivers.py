@@ -4,6 +4,9 @@ Taken from its class, a method written in Python runs on whatever it is given fi
 another of their receiver's class by `self.__class__(...)`. The class of a class is `type`: `Counter.copy(int)` gives `type`
 itself, and `ChainMap.new_child(C, "P")` with `C.maps = ((), {...})` is `type("P", (), {...})`: a class with any dunder
 method, past the compiler, and by its `__match_args__` a pattern that reads any attribute. So these methods ask too.
+
+So do those that go by names or objects which the receiver keeps: `redirect_stdout.__enter__(own)` gives attributes of `sys`
+to who has a `_stream`, `TaskGroup.__aenter__(own)` sets the event loop as the receiver's `_loop`.
 """
 
 from __future__ import annotations
@@ -14,7 +17,11 @@ from typing import Any, Callable, Set
 
 from sandboxd.guest.restricted import names, owners
 
-_TELLS_CLASS = frozenset(("__class__", "type"))
+_TELLS = frozenset(("__class__", "type", "getattr", "setattr", "delattr"))
+# Whatever the methods of these name: they hold the loop, or `sys`, for their object.
+_ALWAYS = frozenset((
+    "asyncio.locks", "asyncio.mixins", "asyncio.queues", "asyncio.taskgroups", "asyncio.timeouts", "contextlib",
+))  # fmt: skip
 _seen: Set[type] = set()
 
 
@@ -33,21 +40,24 @@ def check_receivers(module: ModuleType) -> None:
 
 
 def _check_class(cls: type) -> None:
+    always = owners.names_of(cls).get("__module__") in _ALWAYS
     for name, found in list(owners.names_of(cls).items()):
         if name.startswith("_") and (name not in names.METHODS or name == "__init__"):
             continue  # the guards give these to nobody, or make nothing of the receiver's class
-        if type(found) is FunctionType and _tells_class(found.__code__):
+        if type(found) is FunctionType and (always or _tells(found.__code__)):
             type.__setattr__(cls, name, _asking(cls, found))
         elif (
-            type(found) is property and type(found.fget) is FunctionType and _tells_class(found.fget.__code__)
+            type(found) is property
+            and type(found.fget) is FunctionType
+            and (always or _tells(found.fget.__code__))
         ):
             asking = property(_asking(cls, found.fget), found.fset, found.fdel, found.__doc__)
             type.__setattr__(cls, name, asking)
 
 
-def _tells_class(code: CodeType) -> bool:
+def _tells(code: CodeType) -> bool:
     inner = (one for one in code.co_consts if type(one) is CodeType)
-    return not _TELLS_CLASS.isdisjoint(code.co_names) or any(map(_tells_class, inner))
+    return not _TELLS.isdisjoint(code.co_names) or any(map(_tells, inner))
 
 
 def _asking(cls: type, method: Callable[..., Any]) -> Callable[..., Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sandboxd.guest.restricted.facades import zones
 from sandboxd.guest.restricted.facades.tables.entry import Entry
 
 _IMPLICIT = "time _strptime locale calendar"
@@ -24,5 +25,9 @@ TABLE = {
         " thread_time_ns time time_ns timezone tzname",
         implicit=_IMPLICIT,
     ),
-    "zoneinfo": Entry("ZoneInfo ZoneInfoNotFoundError available_timezones", implicit="importlib.resources"),
+    "zoneinfo": Entry(
+        "ZoneInfoNotFoundError available_timezones",
+        wrapped={"ZoneInfo": zones.zone_info},
+        implicit="importlib.resources",
+    ),
 }

@@ -1,0 +1,58 @@
+"""`copy` for restricted code: it fills new objects of the copied one's own class, and tells nobody what libraries keep.
+
+Copying works for its caller past every guard. `copy` asks an object for `__reduce_ex__`, on the instance, calls what it
+names, and sets the attributes it lists on what comes back. `types.SimpleNamespace` takes any attribute names; so its
+`__reduce_ex__` could be a program's function, and copying it `setattr` without a guard. What is copied on the way goes by
+the program's `__deepcopy__` and its memo, which keeps every original that was met.
+"""
+
+from __future__ import annotations
+
+import builtins
+import copy
+from typing import Any, Callable, FrozenSet
+
+from sandboxd.guest.restricted import owners
+
+_reconstruct: Callable[..., Any] = copy._reconstruct  # type: ignore[attr-defined]  # noqa: SLF001
+
+# Of these every class keeps what leads out: an event loop, `sys`, the path of a file that it removes.
+_CLOSED: FrozenSet[str] = frozenset((
+    "asyncio", "_asyncio", "contextlib", "concurrent", "importlib", "logging", "os", "sandboxd", "selectors", "socket",
+    "subprocess", "tempfile", "threading", "weakref",
+))  # fmt: skip
+
+
+def reconstruct(original: Any, memo: Any, function: Any, args: Any, *rest: Any, **options: Any) -> Any:
+    """Do what `copy._reconstruct` does, for an object that a program may have a copy of.
+
+    Raises:
+        TypeError: it is not such an object, or the copy is of another class.
+    """
+    kind = type(original)
+    # `[].__len__` is copied as `getattr([], "__len__")`, of what the program has put in the list's and the name's places.
+    if function is builtins.getattr or _is_closed(kind):
+        raise TypeError(f"cannot pickle {kind.__name__!r} object in restricted code")
+
+    def make(*args: Any) -> Any:
+        made = function(*args)
+        if type(made) is not kind:
+            raise TypeError(f"copying a {kind.__name__!r} object made a {type(made).__name__!r}")
+        return made
+
+    if rest:
+        rest = (_detached(rest[0]), *rest[1:])
+    return _reconstruct(original, memo, make, args, *rest, **options)
+
+
+def _is_closed(kind: type) -> bool:
+    """Tell a class whose instances' state is nobody's to see; what an own object holds is asked when its turn comes."""
+    home = str(owners.names_of(kind).get("__module__")) if not owners.is_own_class(kind) else ""
+    return home.partition(".")[0] in _CLOSED
+
+
+def _detached(state: Any) -> Any:
+    """Give a state that is no object's dictionary: the memo would keep the original's, a way to its every name."""
+    if type(state) is dict:
+        return dict(state)
+    return tuple(_detached(part) for part in state) if type(state) is tuple else state
