@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, Callable, Dict, NoReturn
 
 from sandboxd.guest.restricted import facades, formatter, names, owners
+from sandboxd.guest.restricted.refused import RefusedError
 
 _super_class: Any = super.__dict__["__self_class__"].__get__
 _super_this: Any = super.__dict__["__thisclass__"].__get__
@@ -165,19 +166,24 @@ def class_of(value: Any) -> type:
 
 
 def refuse(value: Any, name: str) -> NoReturn:
-    """Raise what a program sees when a guard says no; Python's `hasattr` then answers False."""
+    """Raise what a program sees when a guard says no."""
     raise refusal(value, name)
 
 
 def refusal(value: Any, name: str) -> AttributeError:
     """Make the same."""
     if type(value) is facades.Facade:
-        return AttributeError(
-            f"module {facades.name_of(value)!r} has no attribute {name!r} in restricted code"
-        )
-    return AttributeError(
+        return RefusedError(f"module {facades.name_of(value)!r} has no attribute {name!r} in restricted code")
+    return RefusedError(
         f"{type(value).__name__!r} object attribute {name!r} is not available in restricted code"
     )
+
+
+def hides(value: Any, name: str) -> bool:
+    """Tell whether a refused attribute is there: then no answer that leaves it out is Python's."""
+    if type(value) is facades.Facade:
+        return facades.hides(value, exact(name))
+    return hasattr(value, exact(name))
 
 
 _LOADERS: Dict[str, Callable[[Any, str], Any]] = {

@@ -10,6 +10,7 @@ import builtins
 from typing import Any, Dict
 
 from sandboxd.guest.restricted import building, facades, importing, owners, reading, writing
+from sandboxd.guest.restricted.refused import RefusedError
 
 _AS_THEY_ARE = (
     "abs aiter all anext any ascii bin bool bytearray bytes callable chr classmethod complex dict dir divmod enumerate "
@@ -68,7 +69,8 @@ def _getattr(value: Any, name: str, default: Any = _ABSENT, /) -> Any:
         return reading.load(value, name)
     try:
         return reading.load(value, name)
-    except AttributeError:
+    except AttributeError as error:
+        _tell(error, value, name)
         return default
 
 
@@ -76,9 +78,20 @@ def _hasattr(value: Any, name: str, /) -> bool:
     """Return whether the object has an attribute with the given name."""
     try:
         reading.load(value, name)
-    except AttributeError:
+    except AttributeError as error:
+        _tell(error, value, name)
         return False
     return True
+
+
+def _tell(error: AttributeError, value: Any, name: str) -> None:
+    """Raise where Python would have found the attribute.
+
+    Raises:
+        TypeError: it is there, and refused.
+    """
+    if type(error) is RefusedError and reading.hides(value, name):
+        raise TypeError(str(error)) from None
 
 
 def _setattr(value: Any, name: str, new: Any, /) -> None:

@@ -78,9 +78,36 @@ def test_refused_at_run_time(what: str) -> None:
     assert NOT_HERE in value, (printed, value)
 
 
-def test_what_is_refused_cannot_be_seen_either() -> None:
-    printed, _ = guarded("import random\nprint(hasattr((), '__class__'), getattr(random, '_os', 'none'))")
-    assert printed == "False none\n"
+@pytest.mark.parametrize(
+    "code",
+    [
+        "hasattr((), '__class__')",
+        "hasattr(lambda: 0, '__globals__')",
+        "getattr((), '__doc__'[:2] + 'class__', None)",
+        "import random\ngetattr(random, '_os', 'none')",
+        "import math, json\nhasattr(json, 'codecs')",
+        "import datetime\nhasattr(datetime.date, '__reduce__')",
+    ],
+)
+def test_what_is_there_and_refused_is_never_said_to_be_missing(code: str) -> None:
+    printed, value = guarded(code)
+    assert (printed, "TypeError" in value, NOT_HERE in value) == ("", True, True), value
+
+
+def test_what_is_missing_is_missing() -> None:
+    printed, _ = guarded(
+        "import random\n"
+        "print(hasattr((), 'x'), hasattr((), '_x'), getattr(random, '_nothing', 1), hasattr(random, 'nothing'),"
+        " getattr(3, '__none__', None), hasattr([], '__len__'))\n"
+        "class P:\n"
+        "    seen = 0\n"
+        "    @property\n"
+        "    def p(self):\n"
+        "        P.seen += 1\n"
+        "        raise AttributeError('once')\n"
+        "print(hasattr(P(), 'p'), P.seen)"
+    )
+    assert printed == "False False 1 False None True\nFalse 1\n"
 
 
 def test_names_of_one_session_outlive_a_program() -> None:

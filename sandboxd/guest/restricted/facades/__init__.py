@@ -19,7 +19,7 @@ made (`enum.Enum._convert_` copies any module), and the names in `names.REFUSED`
 
 from __future__ import annotations
 
-from sandboxd.guest.restricted.facades.facade import Facade, name_of
+from sandboxd.guest.restricted.facades.facade import Facade, hides, name_of
 from sandboxd.guest.restricted.facades.guards import connect
 from sandboxd.guest.restricted.facades.loader import NAMES, check_from, confine_imports, load
 from sandboxd.guest.restricted.facades.names import is_refused
@@ -32,6 +32,7 @@ __all__ = (
     "confine_imports",
     "connect",
     "frozen_callable",
+    "hides",
     "is_refused",
     "load",
     "name_of",

@@ -6,6 +6,7 @@ import sys
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, NoReturn
 
 from sandboxd.guest.restricted.frozen import Frozen
+from sandboxd.guest.restricted.refused import RefusedError
 
 
 class _About(NamedTuple):
@@ -46,8 +47,8 @@ class Facade(Frozen):
         if name in about.dynamic:
             return about.dynamic[name]()
         text = f"module {about.name!r} has no attribute {name!r}"
-        if not name.startswith("_") and name in vars(sys.modules.get(about.name, object)):
-            text += f" in restricted code; {hint_for(self, name)}"
+        if not name.startswith("_") and hides(self, name):
+            raise RefusedError(f"{text} in restricted code; {hint_for(self, name)}")
         raise AttributeError(text)
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
@@ -99,6 +100,11 @@ def make(
 def name_of(facade: Facade) -> str:
     """Tell a facade's `__name__`, for the attribute guard: the facade itself must not (see `Facade.__getattr__`)."""
     return _known[facade].name
+
+
+def hides(facade: Facade, name: str) -> bool:
+    """Tell whether the module itself has a name."""
+    return name in vars(sys.modules.get(_known[facade].name, object))
 
 
 def hint_for(facade: Facade, name: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any, Callable
 
 from sandboxd.guest.restricted import formatter
 from sandboxd.guest.restricted.facades.names import is_refused
+from sandboxd.guest.restricted.refused import RefusedError
 
 Guard = Callable[[Any, str], Any]
 
@@ -24,7 +25,7 @@ def strict_getattr(value: Any, name: str) -> Any:
     if type(name) is not str:
         raise TypeError("attribute name must be string, not " + repr(type(name).__name__))
     if is_refused(name):
-        raise AttributeError(
+        raise RefusedError(
             f"{type(value).__name__!r} object attribute {name!r} is not available in restricted code"
         )
     if name in formatter.NAMES:
