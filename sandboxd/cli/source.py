@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import sys
 from pathlib import Path
 
@@ -25,7 +26,8 @@ def read_program(name: str) -> str:
                 raw = file.read(_MAX_BYTES + 1)
         if len(raw) > _MAX_BYTES:
             raise SandboxdError(Code.INVALID_REQUEST, f"{name} is no program: it is larger than 16 MiB.")
-        return raw.decode("utf-8")
+        # Python reads a file past the mark that some editors put first; inside a text it hides, and the screen refuses it.
+        return raw.removeprefix(codecs.BOM_UTF8).decode("utf-8")
     except OSError as error:
         raise SandboxdError(Code.INVALID_REQUEST, f"{name} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:

@@ -11,6 +11,7 @@ from sandboxd_client.errors import DaemonStartError, RefusedError
 
 from sandboxd.cli import command_line
 from sandboxd.cli.command_line import COMMANDS, build_parser, main
+from sandboxd.cli.source import read_program
 from sandboxd.errors import Code, SandboxdError, StartError
 
 if TYPE_CHECKING:
@@ -146,3 +147,9 @@ def test_timeouts_are_numbers_above_zero() -> None:
 def test_every_command_configures_its_parser() -> None:
     for name in COMMANDS:
         assert isinstance(build_parser(name), argparse.ArgumentParser)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_program(tmp_path: Path) -> None:
+    path = tmp_path / "program.py"
+    path.write_bytes(b"\xef\xbb\xbfprint(1)\xef\xbb\xbf\n")
+    assert read_program(str(path)) == "print(1)\ufeff\n", "only the first"
