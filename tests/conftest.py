@@ -5,6 +5,7 @@ A test marked `userns` or `root` is skipped where the facility is missing; with 
 
 from __future__ import annotations
 
+import copy
 import os
 import shutil
 import subprocess
@@ -55,6 +56,18 @@ def pytest_configure(config: pytest.Config) -> None:
     unknown = _required(config) - FACILITIES.keys()
     if unknown:
         raise pytest.UsageError(f"--require: unknown facility {sorted(unknown)}; known: {sorted(FACILITIES)}")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.get_closest_marker("hardens") is not None)
+
+
+@pytest.fixture(autouse=True)
+def _library_as_it_was(request: pytest.FixtureRequest) -> Iterator[None]:
+    """See that no test hardens the library under those that come after it."""
+    yield
+    hardened = copy._reconstruct.__module__ != copy.__name__  # type: ignore[attr-defined]
+    assert not hardened or request.node.get_closest_marker("hardens"), "mark this test's file `hardens`"
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

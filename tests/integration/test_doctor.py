@@ -144,7 +144,11 @@ def test_a_policy_that_cannot_be_read_is_none_that_can_be_enforced(tmp_path: Pat
 def test_the_need_of_descriptors_is_not_understated(start_daemon) -> None:
     daemon = start_daemon("--pool-size", "0")
     front = psutil.Process(daemon.process.pid)
-    family = [front, *front.children()]
+    # Without the screener, which keeps one descriptor and lets nobody but root look.
+    family = [
+        front,
+        *(one for one in front.children() if not any("boot.py" in part for part in one.cmdline())),
+    ]
     before = [process.num_fds() for process in family]
     sessions = [Sandbox(address=daemon.address) for _ in range(4)]
     try:

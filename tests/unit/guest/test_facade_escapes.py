@@ -12,6 +12,8 @@ import pytest
 from sandboxd import restrict
 from tests.unit.guest.facade_escapes import ESCAPES, MARKER
 
+pytestmark = pytest.mark.hardens
+
 ROOT = Path(__file__).parents[3]
 RUN = """
 import sys

@@ -22,6 +22,8 @@ import pytest
 from sandboxd.guest.restricted import facades, metaclasses
 from tests.unit.guest.facade_program import run, value
 
+pytestmark = pytest.mark.hardens
+
 # Names that lead from a raw module to another one, or to what evaluates text (reference, chapters 1.4 and 5.2).
 RAW = """
 statistics.sys random._os enum.bltns dataclasses.sys json.codecs contextlib.os contextlib.sys string.Formatter string._re

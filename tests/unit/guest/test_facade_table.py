@@ -20,6 +20,8 @@ import pytest
 from sandboxd.guest.restricted import facades
 from tests.unit.guest.facade_program import run, value
 
+pytestmark = pytest.mark.hardens
+
 ROOT = Path(__file__).parents[3]
 
 

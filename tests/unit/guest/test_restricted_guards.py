@@ -11,6 +11,8 @@ import pytest
 from sandboxd.guest.restricted import files
 from tests.unit.restrict.restricted import guarded
 
+pytestmark = pytest.mark.hardens
+
 NOT_HERE = "in restricted code"
 
 INERT = {

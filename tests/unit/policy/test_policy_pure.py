@@ -14,6 +14,8 @@ from sandboxd.policy import PolicySet
 from sandboxd.restrict import compile_program, names
 from sandboxd.screen.engine.rules import Modules
 
+pytestmark = pytest.mark.hardens
+
 PURE = PolicySet.load(None, default="default", allow_unscreened=False).get("pure")
 MODULES = Modules(list(PURE.screen.imports_allow), list(PURE.screen.imports_deny))
 

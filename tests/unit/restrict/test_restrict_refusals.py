@@ -14,6 +14,8 @@ from sandboxd.restrict import FORMAT, compile_program, names
 from sandboxd.screen.engine.catalogue import RULES
 from tests.unit.restrict.restricted import compiled, guarded, refused
 
+pytestmark = pytest.mark.hardens
+
 RULE = "restrict-refused"
 REFUSED = {
     # attributes that lead out, by any way of writing them

@@ -8,6 +8,8 @@ import pytest
 
 from tests.unit.restrict.restricted import guarded, plainly
 
+pytestmark = pytest.mark.hardens
+
 PROGRAMS = {
     "items in place: one evaluation, target before value": """
         seen = []
