@@ -58,7 +58,7 @@ class Reporter:
 
     def _fully(self, error: BaseException, filename: str) -> Description:
         if isinstance(error, SyntaxError):
-            _complete(error)
+            self._complete(error)
         shown = traceback.TracebackException(
             type(error), error, _trace_of(error), limit=0, lookup_lines=False
         )
@@ -75,6 +75,14 @@ class Reporter:
             "traceback": f"{text}\n{clean(advice)}" if advice else text,
             "line": self._line(error, filename),
         }
+
+    def _complete(self, error: SyntaxError) -> None:
+        """Add the source line, which the compiler's later stages look for in a file of the cell's name.
+
+        Of a cell alone: the program that raises a SyntaxError itself can name any file.
+        """
+        if type(error.filename) is str and error.filename in self._sources and not error.text:
+            error.text = linecache.getline(error.filename, error.lineno or 0) or None
 
     def _plainly(self, error: BaseException, filename: str, advice: str) -> Description:
         """Describe an exception without running any of the program's code."""
@@ -204,12 +212,6 @@ def _within_library(path: str) -> str:
         if path.startswith(root.rstrip("/") + "/"):
             return path[len(root.rstrip("/")) + 1 :]
     return path
-
-
-def _complete(error: SyntaxError) -> None:
-    """Add the source line, which the compiler's later stages look for in a file of the cell's name."""
-    if error.text is None and error.filename and error.lineno:
-        error.text = linecache.getline(error.filename, error.lineno) or None
 
 
 def _free_frames(error: BaseException) -> None:

@@ -15,6 +15,7 @@ MAIN = "__main__"
 
 _dict_of: Any = type.__dict__["__dict__"].__get__
 _mro_of: Any = type.__dict__["__mro__"].__get__
+_module_of: Any = type.__dict__["__module__"].__get__
 _globals_of: Any = FunctionType.__dict__["__globals__"].__get__
 
 _PROXIES = (super, GenericAlias)  # those that answer in C
@@ -62,6 +63,11 @@ def bases_of(cls: type) -> Tuple[type, ...]:
     """Give a class and its bases in the order of lookup, past its metaclass."""
     found: Tuple[type, ...] = _mro_of(cls)
     return found
+
+
+def home_of(cls: type) -> str:
+    """Name the module that a class says it is of: one in C may say so past its dictionary."""
+    return str(_module_of(cls))
 
 
 def opens_private(cls: type, name: str) -> bool:

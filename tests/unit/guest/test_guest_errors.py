@@ -154,3 +154,9 @@ def test_memory_error_leaves_the_session_usable() -> None:
         )
         assert cell.error["name"] == "MemoryError"
         assert guest.value("len(bytearray(100 << 20))") == str(100 << 20)
+
+
+def test_a_raised_syntax_error_shows_no_line_of_the_file_that_it_names(guest: Guest) -> None:
+    cell = guest.run("raise SyntaxError('m', ('/etc/passwd', 1, 1, None))")
+    assert "root:" not in cell.traceback
+    assert cell.error["name"] == "SyntaxError"

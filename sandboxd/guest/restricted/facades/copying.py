@@ -42,12 +42,38 @@ def reconstruct(original: Any, memo: Any, function: Any, args: Any, *rest: Any, 
 
     if rest:
         rest = (_detached(rest[0]), *rest[1:])
+        options["deepcopy"] = _deepcopy_for(rest[0])
     return _reconstruct(original, memo, make, args, *rest, **options)
+
+
+def _deepcopy_for(state: Any) -> Callable[[Any, Any], Any]:
+    def deepcopy(value: Any, memo: Any) -> Any:
+        made = copy.deepcopy(value, memo)
+        if value is state:
+            _check_alike(state, made)
+        return made
+
+    return deepcopy
+
+
+def _check_alike(state: Any, made: Any) -> None:
+    """Refuse a state that the program's memo gave in place of the copy: `__class__` in it makes the object another."""
+    if type(made) is not type(state):
+        raise TypeError(f"copying a state of {type(state).__name__!r} made a {type(made).__name__!r}")
+    if type(state) is tuple:
+        if len(state) != len(made):
+            raise TypeError("copying a state made one of another length")
+        for before, after in zip(state, made):  # noqa: B905 - strict= is 3.10's
+            _check_alike(before, after)
+    elif type(state) is dict:
+        for name in made:
+            if isinstance(name, str) and (type(name) is not str or (name[:2] == "__" and name not in state)):
+                raise TypeError(f"copying made an attribute {name!r}")
 
 
 def _is_closed(kind: type) -> bool:
     """Tell a class whose instances' state is nobody's to see; what an own object holds is asked when its turn comes."""
-    home = str(owners.names_of(kind).get("__module__")) if not owners.is_own_class(kind) else ""
+    home = owners.home_of(kind) if not owners.is_own_class(kind) else ""
     return home.partition(".")[0] in _CLOSED
 
 
@@ -55,4 +81,19 @@ def _detached(state: Any) -> Any:
     """Give a state that is no object's dictionary: the memo would keep the original's, a way to its every name."""
     if type(state) is dict:
         return dict(state)
-    return tuple(_detached(part) for part in state) if type(state) is tuple else state
+    if not isinstance(state, tuple):
+        return state
+    if type(state) is not tuple:
+        raise TypeError("the state of a copied object must be a plain tuple")
+    if len(state) == len(("attributes", "slots")):
+        _check_slots(state[1])
+    return tuple(_detached(part) for part in state)
+
+
+def _check_slots(slots: Any) -> None:
+    """Refuse what `setattr` would set by a name of Python's own: `__class__`."""
+    if type(slots) is dict:
+        if any(isinstance(name, str) and (type(name) is not str or name[:2] == "__") for name in slots):
+            raise TypeError("the slots of a copied object have names of Python's own")
+    elif hasattr(slots, "items"):
+        raise TypeError("the slots of a copied object must be in a plain dictionary")

@@ -17,6 +17,7 @@ from typing import Any, Callable, Dict, List, Union
 from sandboxd.guest.restricted import owners
 from sandboxd.guest.restricted.building import check_base
 from sandboxd.guest.restricted.facades.copying import reconstruct
+from sandboxd.guest.restricted.facades.internals import confine_tracebacks
 
 _create: Callable[..., Any] = enum.EnumMeta._create_  # type: ignore[attr-defined]
 _done: List[bool] = []
@@ -35,6 +36,7 @@ def harden() -> None:
     """
     enum.EnumMeta._create_ = _create_plain  # type: ignore[attr-defined]
     copy._reconstruct = reconstruct  # type: ignore[attr-defined]  # noqa: SLF001
+    confine_tracebacks()
     if not _done:
         _done.append(True)
         _harden_typing()

@@ -12,6 +12,7 @@ from typing import Any, Callable, Dict, FrozenSet, Iterator, List, NoReturn, Tup
 
 from sandboxd.guest.restricted.facades.facade import Facade, hint_for, make, name_of
 from sandboxd.guest.restricted.facades.hardening import confine_suggestions, harden
+from sandboxd.guest.restricted.facades.internals import confine_library
 from sandboxd.guest.restricted.facades.receivers import check_receivers
 from sandboxd.guest.restricted.facades.sealed import sealed
 from sandboxd.guest.restricted.facades.tables import TABLE
@@ -76,6 +77,7 @@ def _make(name: str) -> Facade:
     entry = TABLE[name]
     real = importlib.import_module(name)
     check_receivers(real)
+    confine_library(real)
     for other in entry.implicit.split():
         with contextlib.suppress(ModuleNotFoundError):  # of another Python
             importlib.import_module(other)
