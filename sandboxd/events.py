@@ -63,6 +63,11 @@ class Limits:
     pids: int
     files: int = 16384  # inodes of /work and /tmp together
     memory_enforce: str = "per_process"  # or "total": needs a cgroup
+    tool_calls: int = 0  # a snippet
+    tool_bytes: int = 0  # arguments and results of a snippet's calls together
+    tool_seconds: float = 0.0  # one call
+    tool_wait_seconds: float = 0.0  # for which a snippet's clock may stand still in all
+    forks: int = 0  # live clones and checkpoints of one session tree together
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +164,58 @@ class Verdict:
     program: bytes = field(default=b"", repr=False, compare=False)
 
 
+class ToolCallers(StrEnum):
+    """Who may call a tool."""
+
+    CODE = "code"
+    DIRECT = "direct"  # a model's JSON, through the client
+    BOTH = "both"
+
+
+class ToolState(StrEnum):
+    """How a tool call ended; there is no sixth."""
+
+    FINISHED = "finished"
+    FAILED = "failed"  # the function raised, or its result was refused
+    DENIED = "denied"  # it never reached the client
+    TIMED_OUT = "timed_out"
+    CUT_OFF = "cut_off"  # the snippet ended first
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSpec:
+    """A function of the client, as code inside may call it. The schemas are checked JSON texts (protos/TOOLS.md)."""
+
+    name: str
+    description: str
+    parameters_json: str
+    returns_json: str = ""
+    is_async: bool = False
+    callers: ToolCallers = ToolCallers.BOTH
+    timeout_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ToolUse:
+    """One tool call of a snippet, once it is over. Measured by the daemon, not by the guest."""
+
+    call_id: str
+    tool: str
+    state: ToolState
+    code: str = ""  # why not: a stable code, or the class of the client's exception
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class MadeFile:
+    """A file that a snippet made or changed, relative to its work directory."""
+
+    path: str
+    size_bytes: int
+    kind: str
+    modified_at_seconds: float
+
+
 # ---- what an execution emits, in order ------------------------------------------------------------------------
 
 
@@ -212,6 +269,31 @@ class Result:
     stdout_dropped_bytes: int = 0
     stderr_dropped_bytes: int = 0
     variables_lost: bool = False
+    tool_calls: tuple[ToolUse, ...] = ()
+    tool_calls_left_out: int = 0
+    files: tuple[MadeFile, ...] = ()
+    files_truncated: bool = False
+    rolled_back: bool = False
+    restored_from: str = ""
 
 
-ExecutionEvent: TypeAlias = Verdict | Output | Display | Result
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A call that the client is to run: checked, counted and recorded. `arguments_json` is an object."""
+
+    call_id: str
+    tool: str
+    arguments_json: str
+    timeout_seconds: float
+    direct: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallOver:
+    """Nobody waits for this call any more."""
+
+    call_id: str
+    reason: str  # timeout or execution_ended
+
+
+ExecutionEvent: TypeAlias = Verdict | Output | Display | ToolCall | ToolCallOver | Result

@@ -35,7 +35,7 @@ _USAGE = (
     "output_bytes",
     "tool_calls",
 )
-_LIMITS = ("wall_seconds", "cpu_seconds", "memory_bytes", "disk_bytes", "output_bytes", "pids")
+_LIMITS = tuple(field.name for field in pb.Limits.DESCRIPTOR.fields)
 
 
 MAX_REQUEST_BYTES = 3 << 20

@@ -21,6 +21,11 @@ class Limits:
     disk_bytes: int | None = None
     output_bytes: int | None = None
     pids: int | None = None
+    tool_calls: int | None = None
+    tool_bytes: int | None = None
+    tool_seconds: float | None = None
+    tool_wait_seconds: float | None = None
+    forks: int | None = None
 
 
 class SandboxOptions(TypedDict, total=False):

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from sandboxd.events import Display, Limits, Output, PoolStats, Protection, Result
+from sandboxd.events import Display, Limits, Output, PoolStats, Protection, Result, ToolSpec, ToolUse
 
 Sink = Callable[[Output | Display], None]
 """Takes what an execution emits, at once and without blocking. It must not raise."""
@@ -38,6 +38,43 @@ class Job:
     code: str
     deadline_seconds: float
     program: bytes = b""
+    tools: tuple[ToolSpec, ...] = ()
+    port: ToolPort | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GuestCall:
+    """A tool call as a guest claims it: bounded in size, and nothing else of it is checked yet."""
+
+    number: int  # the guest's own
+    tool: str
+    arguments_json: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolAnswer:
+    """What the guest hears of its call: a value as JSON, or an error with a stable code."""
+
+    number: int
+    value_json: str = ""
+    error_code: str = ""  # of `sandboxd.errors.Code`, or "" with a name: the client's function raised
+    error_name: str = ""
+    error_message: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Tell whether there is a value."""
+        return not self.error_code and not self.error_name
+
+
+class ToolPort(Protocol):
+    """Where the tool calls of one execution go. On the event loop; neither method blocks or raises."""
+
+    def call(self, call: GuestCall, answer: Callable[[ToolAnswer], None]) -> None:
+        """Take a call; `answer` is called exactly once, at once or later, unless `finish` came first."""
+
+    def finish(self) -> tuple[tuple[ToolUse, ...], int]:
+        """The execution is over: cut off what is out. Returns the calls in order, and how many were left out of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +128,38 @@ class Box(Protocol):
     async def remove_file(self, path: str) -> None:
         """Remove a file or an empty directory."""
 
+    workdir: str
+    """Where relative paths lead: /work, and for a clone a directory of its own."""
+
+    async def fork(self, count: int) -> list[Box]:
+        """Clone the idle interpreter, all or none. Each clone is a box of the same tree with a life of its own.
+
+        Raises:
+            SandboxdError: FORK_REFUSED, FORK_FAILED, FORK_LIMIT, SESSION_BUSY, SESSION_LOST; nothing has changed then.
+        """
+
+    async def checkpoint(self, name: str) -> None:
+        """Keep a stopped clone of the idle interpreter and a copy of its work directory; replaces one of that name.
+
+        Raises:
+            SandboxdError: as for `fork`.
+        """
+
+    async def rollback(self, name: str) -> None:
+        """Put interpreter and work directory back to a checkpoint, which stays. A dead interpreter comes back too.
+
+        Raises:
+            SandboxdError: CHECKPOINT_NOT_FOUND, FORK_FAILED, SESSION_BUSY, SESSION_LOST.
+        """
+
+    async def drop_checkpoint(self, name: str) -> None:
+        """Let a checkpoint go. Raises SandboxdError: CHECKPOINT_NOT_FOUND."""
+
+    def checkpoints(self) -> tuple[tuple[str, float], ...]:
+        """List names and Unix times of the checkpoints, oldest first."""
+
     async def close(self) -> None:
-        """End the box's whole tree and wait until nothing of it is left. Idempotent."""
+        """End this box and wait until nothing of it is left; its tree ends with the last box of it. Idempotent."""
 
 
 class Executor(Protocol):

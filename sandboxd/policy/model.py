@@ -20,11 +20,19 @@ _NARROWABLE = (
     "output_bytes",
     "pids",
     "files",
+    "tool_calls",
+    "tool_bytes",
+    "tool_seconds",
+    "tool_wait_seconds",
+    "forks",
 )
 EXECUTORS = ("process", "runc", "runsc")
 """The tiers, from weaker to stronger: a jail on the host's kernel; a container on it; a container with its own kernel."""
 
-_SECONDS = frozenset({"wall_seconds", "grace_seconds", "cpu_seconds"})
+_SECONDS = frozenset({"wall_seconds", "grace_seconds", "cpu_seconds", "tool_seconds", "tool_wait_seconds"})
+_MAY_BE_0 = frozenset(
+    {"grace_seconds", "tool_calls", "tool_bytes", "tool_seconds", "tool_wait_seconds", "forks"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +89,9 @@ class Policy:
     route_to: tuple[str, ...] = ()  # policies that a one-shot may move to, in this order
     fresh: bool = False
     revision: int = 1
+    tools_allow: tuple[str, ...] = ()
+    tools_deny: tuple[str, ...] = ()
+    checkpoint_per_snippet: bool = False  # a clone from before each snippet is kept, to restore after a kill
 
     def narrow(self, wanted: Mapping[str, float | int | None]) -> Limits:
         """Return the limits of a request that asked for less than the policy grants.
@@ -136,7 +147,7 @@ class Policy:
             raise _invalid(f"there is no limit {name[:60]!r}", f"Limits: {', '.join(_NARROWABLE)}.")
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
             raise _invalid(f"{name} must be a finite number", "Leave it out for the policy's value.")
-        if value < 0 or (value == 0 and name != "grace_seconds"):
+        if value < 0 or (value == 0 and name not in _MAY_BE_0):
             raise _invalid(f"{name} must be above 0", "Leave it out for the policy's value.")
         granted = getattr(self.limits, name)
         if value > granted:

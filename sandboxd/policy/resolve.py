@@ -89,13 +89,20 @@ FLOOR: Mapping[str, Any] = {
         "disk": 16 * _MIB,
         "files": 1024,
         "output": 64 * _KIB,
+        "tool_calls": 0,
+        "tool_bytes": 0,
+        "tool_timeout": 0.0,
+        "tool_wait": 0.0,
+        "forks": 0,
     },
+    "tools": {"allow": [], "deny": []},
+    "session": {"checkpoint": "none"},
 }
 
 _ORDERED = frozenset({"to"})
 _OPPOSITE = {"allow": "deny", "deny": "allow"}
-_SIZES = frozenset({"source", "line", "string", "max", "disk", "output"})
-_DURATIONS = frozenset({"wall", "grace", "cpu"})
+_SIZES = frozenset({"source", "line", "string", "max", "disk", "output", "tool_bytes"})
+_DURATIONS = frozenset({"wall", "grace", "cpu", "tool_timeout", "tool_wait"})
 
 
 def effective(chain: list[Source]) -> dict[str, Any]:
@@ -138,6 +145,9 @@ def build(source: Source, merged: dict[str, Any], elsewhere: tuple[tuple[str, st
         restricted=merged["restrict"]["enabled"],
         route_to=tuple(merged["route"]["to"]),
         revision=metadata.revision,
+        tools_allow=tuple(merged["tools"]["allow"]),
+        tools_deny=tuple(merged["tools"]["deny"]),
+        checkpoint_per_snippet=merged["session"]["checkpoint"] == "per_snippet",
     )
 
 
@@ -186,6 +196,11 @@ def _limits(section: Mapping[str, Any]) -> Limits:
         pids=section["pids"],
         files=section["files"],
         memory_enforce=section["memory"]["enforce"],
+        tool_calls=section["tool_calls"],
+        tool_bytes=section["tool_bytes"],
+        tool_seconds=section["tool_timeout"],
+        tool_wait_seconds=section["tool_wait"],
+        forks=section["forks"],
     )
 
 

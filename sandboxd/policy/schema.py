@@ -33,6 +33,7 @@ ModulePattern: TypeAlias = Annotated[
     str, StringConstraints(pattern=rf"^{_NAME}(\.{_NAME})*(\.\*)?$", max_length=200)
 ]
 NamePattern: TypeAlias = Annotated[str, StringConstraints(pattern=rf"^{_NAME}\*?$", max_length=100)]
+ToolPattern: TypeAlias = Annotated[str, StringConstraints(pattern=rf"^(\*?{_NAME}\*?|\*)$", max_length=100)]
 Identifier: TypeAlias = Annotated[str, StringConstraints(pattern=rf"^{_NAME}$", max_length=100)]
 # Without a pattern: `rule_actions.refusal` has the better answer to what is no rule's name.
 RuleName: TypeAlias = Annotated[str, WithJsonSchema({"type": "string", "enum": sorted(SETTABLE)})]
@@ -180,6 +181,19 @@ class Memory(Section):
     enforce: Literal["per_process", "total"] | None = None
 
 
+class Tools(Section):
+    """Which of the client's functions the code may call, by name; `*` at the end matches any rest. `deny` wins."""
+
+    allow: list[ToolPattern] = []
+    deny: list[ToolPattern] = []
+
+
+class SessionSection(Section):
+    """How sessions keep their state. `per_snippet` keeps a clone from before each snippet, to restore after a kill."""
+
+    checkpoint: Literal["none", "per_snippet"] | None = None
+
+
 class LimitsSection(Section):
     """Effective limits of a session; a request may only ask for less."""
 
@@ -191,6 +205,11 @@ class LimitsSection(Section):
     disk: _size(_MIB, _TIB) | None = None  # type: ignore[valid-type]
     files: _count(16, 10**7) | None = None  # type: ignore[valid-type]
     output: _size(_KIB, _GIB) | None = None  # type: ignore[valid-type]
+    tool_calls: _count(0, 10**6) | None = None  # type: ignore[valid-type]
+    tool_bytes: _size(0, _GIB) | None = None  # type: ignore[valid-type]
+    tool_timeout: _duration(0.0, _DAY) | None = None  # type: ignore[valid-type]
+    tool_wait: _duration(0.0, _DAY) | None = None  # type: ignore[valid-type]
+    forks: _count(0, 4096) | None = None  # type: ignore[valid-type]
 
 
 class PolicyFile(Section):
@@ -205,6 +224,8 @@ class PolicyFile(Section):
     route: Route | None = None
     isolate: Isolate | None = None
     limits: LimitsSection | None = None
+    tools: Tools | None = None
+    session: SessionSection | None = None
 
 
 def json_schema() -> dict[str, Any]:

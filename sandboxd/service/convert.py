@@ -105,7 +105,7 @@ def routing_message(shot: OneShot) -> pb.SessionEvent:
 def open_wish(message: pb.Open) -> OpenWish:
     """Read what a client asks of a new session."""
     limits = message.limits
-    names = ("wall_seconds", "cpu_seconds", "memory_bytes", "disk_bytes", "output_bytes", "pids")
+    names = tuple(field.name for field in pb.Limits.DESCRIPTOR.fields)
     return OpenWish(
         policy=message.policy,
         limits={name: getattr(limits, name) for name in names if limits.HasField(name)},  # type: ignore[arg-type]  # names of the message
@@ -140,6 +140,11 @@ def limits_message(limits: Limits) -> pb.Limits:
         disk_bytes=limits.disk_bytes,
         output_bytes=limits.output_bytes,
         pids=limits.pids,
+        tool_calls=limits.tool_calls,
+        tool_bytes=limits.tool_bytes,
+        tool_seconds=limits.tool_seconds,
+        tool_wait_seconds=limits.tool_wait_seconds,
+        forks=limits.forks,
     )
 
 

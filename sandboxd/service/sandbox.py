@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 from typing import TYPE_CHECKING
 
+import grpc
 from sandboxd_proto.v1 import sandbox_pb2 as pb
 
 from sandboxd.errors import SandboxdError
@@ -111,6 +112,21 @@ class SandboxService(FileService):
         self._sessions.check_draining()
         wanted = OneShot(open_wish(request.open), execute_wish(0, request.execute))
         return wanted if request.no_routing else await route(wanted, self._policies, self._router)
+
+    async def ListOwn(self, _: pb.ListOwnRequest, context: Context) -> pb.ListOwnResponse:  # noqa: N802
+        """List the caller's own sessions."""
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "")
+        raise AssertionError
+
+    async def RenameFile(self, _: pb.RenameFileRequest, context: Context) -> pb.RenameFileResponse:  # noqa: N802
+        """Rename a file."""
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "")
+        raise AssertionError
+
+    async def MakeDirectory(self, _: pb.MakeDirectoryRequest, context: Context) -> pb.MakeDirectoryResponse:  # noqa: N802
+        """Make a directory."""
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "")
+        raise AssertionError
 
     async def GetExecution(  # noqa: N802
         self, request: pb.GetExecutionRequest, context: Context

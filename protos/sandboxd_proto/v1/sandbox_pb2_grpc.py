@@ -74,6 +74,21 @@ class SandboxServiceStub(object):
                 request_serializer=sandboxd__proto_dot_v1_dot_sandbox__pb2.RemoveFileRequest.SerializeToString,
                 response_deserializer=sandboxd__proto_dot_v1_dot_sandbox__pb2.RemoveFileResponse.FromString,
                 _registered_method=True)
+        self.RenameFile = channel.unary_unary(
+                '/sandboxd.v1.SandboxService/RenameFile',
+                request_serializer=sandboxd__proto_dot_v1_dot_sandbox__pb2.RenameFileRequest.SerializeToString,
+                response_deserializer=sandboxd__proto_dot_v1_dot_sandbox__pb2.RenameFileResponse.FromString,
+                _registered_method=True)
+        self.MakeDirectory = channel.unary_unary(
+                '/sandboxd.v1.SandboxService/MakeDirectory',
+                request_serializer=sandboxd__proto_dot_v1_dot_sandbox__pb2.MakeDirectoryRequest.SerializeToString,
+                response_deserializer=sandboxd__proto_dot_v1_dot_sandbox__pb2.MakeDirectoryResponse.FromString,
+                _registered_method=True)
+        self.ListOwn = channel.unary_unary(
+                '/sandboxd.v1.SandboxService/ListOwn',
+                request_serializer=sandboxd__proto_dot_v1_dot_sandbox__pb2.ListOwnRequest.SerializeToString,
+                response_deserializer=sandboxd__proto_dot_v1_dot_sandbox__pb2.ListOwnResponse.FromString,
+                _registered_method=True)
 
 
 class SandboxServiceServicer(object):
@@ -131,6 +146,25 @@ class SandboxServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RenameFile(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def MakeDirectory(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListOwn(self, request, context):
+        """The caller's own sessions, by labels. Display ids only: to attach takes the session id, which is a capability.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SandboxServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -173,6 +207,21 @@ def add_SandboxServiceServicer_to_server(servicer, server):
                     servicer.RemoveFile,
                     request_deserializer=sandboxd__proto_dot_v1_dot_sandbox__pb2.RemoveFileRequest.FromString,
                     response_serializer=sandboxd__proto_dot_v1_dot_sandbox__pb2.RemoveFileResponse.SerializeToString,
+            ),
+            'RenameFile': grpc.unary_unary_rpc_method_handler(
+                    servicer.RenameFile,
+                    request_deserializer=sandboxd__proto_dot_v1_dot_sandbox__pb2.RenameFileRequest.FromString,
+                    response_serializer=sandboxd__proto_dot_v1_dot_sandbox__pb2.RenameFileResponse.SerializeToString,
+            ),
+            'MakeDirectory': grpc.unary_unary_rpc_method_handler(
+                    servicer.MakeDirectory,
+                    request_deserializer=sandboxd__proto_dot_v1_dot_sandbox__pb2.MakeDirectoryRequest.FromString,
+                    response_serializer=sandboxd__proto_dot_v1_dot_sandbox__pb2.MakeDirectoryResponse.SerializeToString,
+            ),
+            'ListOwn': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListOwn,
+                    request_deserializer=sandboxd__proto_dot_v1_dot_sandbox__pb2.ListOwnRequest.FromString,
+                    response_serializer=sandboxd__proto_dot_v1_dot_sandbox__pb2.ListOwnResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -391,6 +440,87 @@ class SandboxService(object):
             '/sandboxd.v1.SandboxService/RemoveFile',
             sandboxd__proto_dot_v1_dot_sandbox__pb2.RemoveFileRequest.SerializeToString,
             sandboxd__proto_dot_v1_dot_sandbox__pb2.RemoveFileResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RenameFile(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sandboxd.v1.SandboxService/RenameFile',
+            sandboxd__proto_dot_v1_dot_sandbox__pb2.RenameFileRequest.SerializeToString,
+            sandboxd__proto_dot_v1_dot_sandbox__pb2.RenameFileResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MakeDirectory(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sandboxd.v1.SandboxService/MakeDirectory',
+            sandboxd__proto_dot_v1_dot_sandbox__pb2.MakeDirectoryRequest.SerializeToString,
+            sandboxd__proto_dot_v1_dot_sandbox__pb2.MakeDirectoryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListOwn(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sandboxd.v1.SandboxService/ListOwn',
+            sandboxd__proto_dot_v1_dot_sandbox__pb2.ListOwnRequest.SerializeToString,
+            sandboxd__proto_dot_v1_dot_sandbox__pb2.ListOwnResponse.FromString,
             options,
             channel_credentials,
             insecure,

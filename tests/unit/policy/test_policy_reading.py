@@ -44,7 +44,7 @@ def test_reads_a_whole_policy():
             "unknown key",
             "max, enforce",
         ),
-        ("tools: {allow: []}\n", 4, "tools", "unknown key", "limits"),
+        ("plugins: {allow: []}\n", 4, "plugins", "unknown key", "limits"),
         ("limits: {wall: 30}\n", 4, "limits.wall", "no such quantity", "ms, s, m, h"),
         ("limits: {wall: 48h}\n", 4, "limits.wall", "less than or equal", ""),
         ("limits: {memory: {max: 1GB}}\n", 4, "limits.memory.max", "no such quantity", "GiB"),

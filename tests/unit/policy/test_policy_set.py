@@ -65,6 +65,11 @@ def test_default_limits():
         "pids": 64,
         "files": 4096,
         "memory_enforce": "per_process",
+        "tool_calls": 100,
+        "tool_bytes": 16 * 2**20,
+        "tool_seconds": 60.0,
+        "tool_wait_seconds": 300.0,
+        "forks": 16,
     }
     assert {"seccomp", "no_new_privs", "user_namespace"} <= set(policy.require)
 
