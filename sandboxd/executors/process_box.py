@@ -88,6 +88,7 @@ class ProcessBox:
             await self._last.settle()
         guest = await self._ready_guest()
         self._check_open()
+        self._meter.share(shared=len(self._home.boxes) > 1)
         run = self._run = Run(
             self._link, self._number, next(self._executions),
             guest=guest, meter=self._meter, limits=self._limits, sink=sink,
@@ -139,6 +140,8 @@ class ProcessBox:
 
     def guest_died(self, message: protocol.GuestDied) -> None:
         """The launcher says that the interpreter is gone."""
+        if message.cause == "oom":
+            self._home.killed_by_memory(self)
         old = self._guest_gone()
         if old is None:
             return
@@ -147,6 +150,10 @@ class ProcessBox:
         else:
             self._variables_lost = True
         old.close()
+
+    def memory_killed_another(self) -> None:
+        """The memory limit of the tree killed another member's interpreter: none of this one's."""
+        self._meter.oom_of_others += 1
 
     def _guest_gone(self) -> GuestLink | None:
         """Wait for another interpreter from here on; returns the last one's ends, if it was not gone before."""

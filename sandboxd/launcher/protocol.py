@@ -73,6 +73,7 @@ class Begin:
     execution: int
     deadline_seconds: float
     before: dict[str, float]  # the counters at its start, as the front read them
+    shared: bool = False  # with other live members: see `Meter.share`
 
 
 @dataclass(frozen=True, slots=True)
