@@ -31,7 +31,17 @@ from .errors import (
     SandboxError,
     SessionLostError,
 )
-from .info import FileInfo, FileList, Limits, PolicyInfo, Protection, RulePage, SessionInfo
+from .info import (
+    Checkpoint,
+    FileInfo,
+    FileList,
+    Limits,
+    PolicyInfo,
+    Protection,
+    RulePage,
+    SessionInfo,
+    SessionSummary,
+)
 from .models import Message, ModelError, ModelReply
 from .results import (
     Decision,
@@ -57,6 +67,7 @@ __all__ = (
     "AsyncOpenAICompatible",
     "AsyncSandbox",
     "AsyncScriptedModel",
+    "Checkpoint",
     "ClientCode",
     "CodeAgent",
     "DaemonStartError",
@@ -89,6 +100,7 @@ __all__ = (
     "ScriptedModel",
     "SessionInfo",
     "SessionLostError",
+    "SessionSummary",
     "SourceStats",
     "Usage",
     "Verdict",

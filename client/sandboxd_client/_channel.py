@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 MAILBOX_EVENTS = 64
 """Events held for a slow reader; beyond them HTTP/2 flow control and then the daemon's own ring hold back."""
 
+SHARED_MAX = 64
+"""Sandboxes on one connection: a daemon takes 256 calls at once on each, and a sandbox has few beside its stream."""
+
 UNIX_PATH_BYTES = 107
 """A unix socket's path: 108 bytes with its terminating zero."""
 

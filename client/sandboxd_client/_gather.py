@@ -89,6 +89,8 @@ class Gatherer:
             limits_hit=tuple(result.limits_hit),
             variables_lost=result.variables_lost,
             output_expired=output_expired,
+            rolled_back=result.rolled_back,
+            restored_from=result.restored_from,
         )
         return execution, rest
 

@@ -229,6 +229,9 @@ class Execution:
 
     `routing` is the verdict that moved a one-shot to another policy, None where it stayed.
 
+    `rolled_back`: by `on_error="rollback"` variables and files are as before the code ran. `restored_from`: the interpreter
+    was lost and a checkpoint brought the session back, `before:` the execution whose id it names.
+
     `text` is the repr of the last expression's value, or None. `output_expired` says that outcome and usage
     come from the daemon's log and that output and results were no longer kept.
     """
@@ -247,6 +250,8 @@ class Execution:
     variables_lost: bool = False
     output_expired: bool = False
     routing: Verdict | None = None
+    rolled_back: bool = False
+    restored_from: str = ""
 
     @property
     def ok(self) -> bool:

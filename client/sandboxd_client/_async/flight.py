@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING
 
 from sandboxd_proto.v1 import sandbox_pb2 as pb
 
-from sandboxd_client._backend_async import sleep
 from sandboxd_client._channel import Deadline, StreamBrokenError
 from sandboxd_client._gather import Gatherer, Piece, execution_from_log
 from sandboxd_client._status import error_from_info
@@ -32,23 +31,18 @@ from sandboxd_client.errors import (
     not_started,
 )
 
+from .session import ATTACH_SECONDS
+
 if TYPE_CHECKING:
     from sandboxd_client._backend_async import Teller
     from sandboxd_client.results import Execution
 
     from .session import AsyncSession
 
-ATTACH_SECONDS = 10.0
-"""How long one attempt to attach may take, and all of them for a session where nothing is under way."""
-GONE_SECONDS = 3.0
-"""How long nobody may listen at the address: a restarted daemon, which can tell us more, is back by then."""
 REPLAY_SECONDS = 2.0
 """How long to wait for the events of an execution that is known to be over."""
 ABANDON_SECONDS = 1.0
 """How long past its grace an interrupted execution may take to end."""
-
-PASSING = frozenset({"SESSION_BUSY", "DRAINING", ClientCode.DEADLINE_EXCEEDED})
-"""Refusals to attach that time may heal: the daemon has not yet noticed that the older stream broke."""
 
 
 class AsyncFlight:
@@ -101,6 +95,21 @@ class AsyncFlight:
             if execution is not None:
                 return execution
 
+    async def take_up(self) -> Execution:
+        """Collect an execution that another stream began, from the first event that the daemon still has.
+
+        Raises:
+            NotStartedError: the daemon has no record of it.
+            InDoubtError, SessionLostError: as for `run`.
+        """
+        self._may_send, self._sent = 0, True
+        await self._attach_idle()
+        try:
+            await self._reconcile()
+        except StreamBrokenError as broken:
+            await self._recover(broken)
+        return await self.run()
+
     async def abandon(self) -> None:
         """Interrupt the code and wait for its end, so that the session is free for the next."""
         session = self._session
@@ -121,7 +130,7 @@ class AsyncFlight:
         if self._session.attached():
             return
         try:
-            await self._attach(self._deadline.at_most(ATTACH_SECONDS))
+            await self._session.reattach(self._deadline.at_most(ATTACH_SECONDS))
         except SandboxError as error:
             raise not_started(error) from error
 
@@ -182,7 +191,7 @@ class AsyncFlight:
             raise await self._lost(broken.error)
         while True:
             try:
-                await self._attach(self._deadline)
+                await self._session.reattach(self._deadline)
             except SessionLostError as error:
                 raise await self._lost(error) from error
             except SandboxError as error:
@@ -191,38 +200,6 @@ class AsyncFlight:
                 return await self._reconcile()
             except StreamBrokenError:
                 continue
-
-    async def _attach(self, deadline: Deadline) -> None:
-        """Attach again, until the deadline.
-
-        Raises:
-            SessionLostError: the session or its daemon is gone.
-            SandboxError: the deadline passed, or the daemon refused for a reason that does not pass.
-        """
-        session = self._session
-        pause = 0.02
-        heard = Deadline(GONE_SECONDS)
-        while True:
-            if session.ended():
-                raise session.lost_error()
-            try:
-                await session.attach(deadline.at_most(ATTACH_SECONDS))
-            except StreamBrokenError:
-                error: SandboxError = session.unreachable_error()
-            except SandboxError as refusal:
-                if refusal.code not in PASSING:
-                    raise
-                error = refusal
-            else:
-                return
-            if session.listening():
-                heard = Deadline(GONE_SECONDS)
-            elif heard.passed() or deadline.passed():
-                raise session.lost_error()
-            if deadline.passed():
-                raise error
-            await sleep(min(pause, deadline.remaining()))
-            pause = min(2 * pause, 1.0)
 
     async def _reconcile(self) -> None:
         """Ask what became of the execution, on a session that is attached again.
@@ -244,7 +221,7 @@ class AsyncFlight:
         else:
             raise NotStartedError(
                 "EXECUTION_NOT_FOUND",
-                "The connection broke before the code reached the daemon: nothing ran.",
+                "The daemon has no record of it: the code never reached it, and nothing ran.",
                 remedy="Run it again.",
             )
 

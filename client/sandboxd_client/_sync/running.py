@@ -20,6 +20,7 @@ from .flight import Flight
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from sandboxd_client.info import OnError
     from sandboxd_client.results import Execution, Result
 
     from .session import Session
@@ -48,6 +49,7 @@ class Running:
         on_result: Callback[Result] | None = None,
         execution_id: str | None = None,
         idempotent: bool = False,
+        on_error: OnError = "keep",
     ) -> Execution:
         """Run code to its end, at most once, and return what came of it; a program that fails is a result.
 
@@ -63,13 +65,15 @@ class Running:
             execution_id: 8 to 64 characters of [A-Za-z0-9_-]; made up when not given. A repeat of the same id
                 and code is answered from the daemon's log.
             idempotent: send the code once more when the connection broke and the daemon has no record of it.
+            on_error: "rollback": any outcome but ok leaves no trace in variables and files, and `rolled_back` says so. It
+                costs a clone before the code starts; where none can be made, nothing starts.
 
         Raises:
             NotStartedError: nothing ran; safe to try again, also elsewhere.
             InDoubtError: it may have run: ask with `get_execution`, never run it again unasked.
             SessionLostError: variables and files are gone.
         """
-        execute = _decode.execute_message(code, timeout, execution_id)
+        execute = _decode.execute_message(code, timeout, execution_id, on_error)
         session = self._ready()
         flight = Flight(
             session,
@@ -81,7 +85,7 @@ class Running:
             idempotent=idempotent,
         )
         if not session.turn.take(0):
-            raise _busy()
+            raise busy_error()
         try:
             session.running = execute.execution_id
             return flight.run()
@@ -119,7 +123,8 @@ def tell_listeners(listeners: Mapping[str, Callback[str] | Callback[Result] | No
         tell(listener, value)  # type: ignore[arg-type]  # a piece's kind says its type
 
 
-def _busy() -> NotStartedError:
+def busy_error() -> NotStartedError:
+    """Return the error for a sandbox that runs code already."""
     return NotStartedError(
         "SESSION_BUSY",
         "Another execution runs in this sandbox.",

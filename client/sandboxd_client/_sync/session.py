@@ -12,7 +12,7 @@ import grpc
 from sandboxd_proto.v1 import sandbox_pb2 as pb
 
 from sandboxd_client import _embedded
-from sandboxd_client._backend_sync import Turn
+from sandboxd_client._backend_sync import Turn, sleep
 from sandboxd_client._channel import Deadline, StreamBrokenError, listening
 from sandboxd_client._status import error_from_info, error_from_rpc
 from sandboxd_client.errors import ClientCode, FaultError, NotStartedError, SandboxError, SessionLostError
@@ -22,6 +22,13 @@ if TYPE_CHECKING:
 
 ASK_SECONDS = 2.0
 CLOSE_SECONDS = 5.0
+ATTACH_SECONDS = 10.0
+"""How long one attempt to attach may take, and all of them for a session where nothing is under way."""
+GONE_SECONDS = 3.0
+"""How long nobody may listen at the address: a restarted daemon, which can tell us more, is back by then."""
+
+PASSING = frozenset({"SESSION_BUSY", "DRAINING", ClientCode.DEADLINE_EXCEEDED})
+"""Refusals to attach that time may heal: the daemon has not yet noticed that the older stream broke."""
 
 
 class Session:
@@ -78,6 +85,58 @@ class Session:
             self.opened = self._handshake(pb.SessionRequest(attach=attach), deadline)
         except StreamBrokenError as broken:
             raise broken.error or broken from None
+
+    def reattach(self, deadline: Deadline) -> None:
+        """Attach again, until the deadline.
+
+        Raises:
+            SessionLostError: the session or its daemon is gone.
+            SandboxError: the deadline passed, or the daemon refused for a reason that does not pass.
+        """
+        pause = 0.02
+        heard = Deadline(GONE_SECONDS)
+        while True:
+            if self.ended():
+                raise self.lost_error()
+            try:
+                self.attach(deadline.at_most(ATTACH_SECONDS))
+            except StreamBrokenError:
+                error: SandboxError = self.unreachable_error()
+            except SandboxError as refusal:
+                if refusal.code not in PASSING:
+                    raise
+                error = refusal
+            else:
+                return
+            if self.listening():
+                heard = Deadline(GONE_SECONDS)
+            elif heard.passed() or deadline.passed():
+                raise self.lost_error()
+            if deadline.passed():
+                raise error
+            sleep(min(pause, deadline.remaining()))
+            pause = min(2 * pause, 1.0)
+
+    def request(self, request: pb.SessionRequest, answer: str, deadline: Deadline) -> pb.SessionEvent:
+        """Ask something beside an execution, and wait for the event that answers it.
+
+        Raises:
+            StreamBrokenError: the stream ended first.
+            TimeoutError: no answer before the deadline.
+            SandboxError: refused, or the session ended.
+        """
+        request_id = self.send(request)
+        while True:
+            event = self.receive(deadline)
+            kind = event.WhichOneof("event")
+            if kind == "closed":
+                raise self.closed_error(event.closed.reason)
+            if event.request_id != request_id:
+                continue  # left over from an execution that was abandoned
+            if kind == "refused":
+                raise error_from_info(event.refused.error, event.refused.retry_after_seconds)
+            if kind == answer:
+                return event
 
     def _handshake(self, request: pb.SessionRequest, deadline: Deadline) -> pb.Opened:
         """Begin a new stream with this request and wait for its Opened."""
@@ -184,6 +243,12 @@ class Session:
             finally:
                 self.drop_stream()
                 self.connection.close()
+
+    def leave(self) -> None:
+        """End the connection but not the session: its lease runs. Call it once, or `close`."""
+        self.closing = True
+        self.drop_stream()
+        self.connection.close()
 
     def _say_close(self, deadline: Deadline) -> None:
         """Send Close and wait until the daemon says the box is gone; without an answer its lease ends it."""
