@@ -89,6 +89,8 @@ class Gatherer:
             limits_hit=tuple(result.limits_hit),
             variables_lost=result.variables_lost,
             output_expired=output_expired,
+            files=[_decode.file_info(file) for file in result.files],
+            files_truncated=result.files_truncated,
         )
         return execution, rest
 

@@ -19,7 +19,7 @@ from sandboxd.sessions import OpenWish, Refusal
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from sandboxd.events import Finding, Limits, Protection
+    from sandboxd.events import Finding, Limits, MadeFile, Protection
     from sandboxd.executors.base import FileStat
     from sandboxd.sessions import Item, OneShot, RingEvent, Session
 
@@ -183,6 +183,8 @@ def result_message(result: Result) -> pb.Result:
         stdout_dropped_bytes=result.stdout_dropped_bytes,
         stderr_dropped_bytes=result.stderr_dropped_bytes,
         variables_lost=result.variables_lost,
+        files=[file_message(one) for one in result.files],
+        files_truncated=result.files_truncated,
     )
     if result.text is not None:
         message.text = _cut(result.text)
@@ -196,7 +198,7 @@ def result_message(result: Result) -> pb.Result:
     return message
 
 
-def file_message(stat: FileStat) -> pb.FileInfo:
+def file_message(stat: FileStat | MadeFile) -> pb.FileInfo:
     """Make the message of a file's facts."""
     return pb.FileInfo(
         path=stat.path,
