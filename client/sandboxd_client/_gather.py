@@ -91,6 +91,8 @@ class Gatherer:
             output_expired=output_expired,
             rolled_back=result.rolled_back,
             restored_from=result.restored_from,
+            files=[_decode.file_info(file) for file in result.files],
+            files_truncated=result.files_truncated,
         )
         return execution, rest
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from .info import FileInfo
+
 MIME_TEXT = "text/plain"
 MIME_HTML = "text/html"
 MIME_MARKDOWN = "text/markdown"
@@ -234,6 +236,9 @@ class Execution:
 
     `text` is the repr of the last expression's value, or None. `output_expired` says that outcome and usage
     come from the daemon's log and that output and results were no longer kept.
+
+    `files` are those below the work directory that the program made or changed, as the daemon found them; `files_truncated`
+    says that there may be more.
     """
 
     execution_id: str
@@ -252,6 +257,8 @@ class Execution:
     routing: Verdict | None = None
     rolled_back: bool = False
     restored_from: str = ""
+    files: list[FileInfo] = field(default_factory=list)
+    files_truncated: bool = False
 
     @property
     def ok(self) -> bool:

@@ -7,7 +7,6 @@ import contextlib
 import hashlib
 from typing import TYPE_CHECKING
 
-import grpc
 from sandboxd_proto.v1 import sandbox_pb2 as pb
 
 from sandboxd.errors import SandboxdError
