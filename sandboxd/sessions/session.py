@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Self
 from sandboxd.errors import Code, FailureClass, SandboxdError
 from sandboxd.events import Output, Result, Verdict
 from sandboxd.pipeline import Flight, Snippet
+from sandboxd.screen.tools import SessionNames
 from sandboxd.sessions.feed import Feed
 from sandboxd.sessions.lease import Lease
 from sandboxd.sessions.ring import EventRing, Refusal
@@ -101,6 +102,7 @@ class Session:
         self.facts = facts
         self.box = box
         self.reservation = reservation
+        self.names = SessionNames()
         self.ring = EventRing(facts.limits.output_bytes)
         self.executions = 0
         self.uploads = asyncio.Lock()
@@ -294,6 +296,7 @@ class Session:
             code=wish.code,
             policy=self.facts.policy,
             deadline_seconds=wish.timeout_seconds or wall,
+            names=self.names,
         )
 
     def _gone(self) -> SandboxdError:
