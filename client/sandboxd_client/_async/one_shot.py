@@ -22,7 +22,8 @@ from sandboxd_client._channel import Deadline, StreamBrokenError, check_address
 from sandboxd_client.errors import ClientCode, InDoubtError, SandboxError, SessionLostError, not_started
 
 from .flight import ABANDON_SECONDS, AsyncFlight
-from .sandbox import OPEN_SECONDS, bound_seconds, find_address, tell_listeners
+from .running import bound_seconds, tell_listeners
+from .sandbox import OPEN_SECONDS, find_address
 from .session import AsyncSession
 
 if TYPE_CHECKING:

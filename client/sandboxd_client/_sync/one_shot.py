@@ -24,7 +24,8 @@ from sandboxd_client._channel import Deadline, StreamBrokenError, check_address
 from sandboxd_client.errors import ClientCode, InDoubtError, SandboxError, SessionLostError, not_started
 
 from .flight import ABANDON_SECONDS, Flight
-from .sandbox import OPEN_SECONDS, bound_seconds, find_address, tell_listeners
+from .running import bound_seconds, tell_listeners
+from .sandbox import OPEN_SECONDS, find_address
 from .session import Session
 
 if TYPE_CHECKING:
