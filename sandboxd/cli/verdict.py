@@ -32,7 +32,7 @@ def show_verdict(verdict: Verdict, name: str, code: str) -> None:
 
 
 def finding_lines(verdict: Verdict, name: str) -> list[str]:
-    """Render each finding as `file:line:column: severity rule: message (hint)`; one that moved a program is no error of it."""
+    """Render each finding as `file:line:column: severity rule: message (hint)`; what moved a program is no error of it."""
     lines = [_finding_line(finding, name, moved=bool(verdict.route_to)) for finding in verdict.findings]
     if verdict.truncated:
         lines.append("There are more findings than are shown.")
