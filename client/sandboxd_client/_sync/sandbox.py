@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import functools
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sandboxd_proto.v1 import sandbox_pb2 as pb
 
@@ -15,13 +15,16 @@ from sandboxd_client._backend_sync import Connection, Turn, in_thread
 from sandboxd_client._channel import Deadline, check_address
 from sandboxd_client._status import rpc_errors
 from sandboxd_client.errors import ClientCode, NotStartedError, RefusedError
+from sandboxd_client.tools.definition import Tool, as_tools
+from sandboxd_client.tools.specs import spec_of
 
 from .files import Files
 from .running import Running
 from .session import Session
+from .tool_use import ToolUse
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
     from typing import Self, Unpack
 
@@ -32,7 +35,7 @@ OPEN_SECONDS = 60.0
 REQUEST_SECONDS = 30.0
 
 
-class Sandbox(Running):
+class Sandbox(Running, ToolUse):
     """A sandbox: one Python interpreter in a jail, under a policy, that keeps its variables between calls.
 
     Nothing is opened by the constructor. It opens on entering `with`, by `open` or `create`, or with
@@ -52,6 +55,7 @@ class Sandbox(Running):
         lease_seconds: how long the session survives a lost connection; None is the daemon's default.
         fresh: ask for a process started from exec, with an address layout and a hash seed of its own, also
             where the policy does not demand it. It takes an interpreter's start.
+        tools: functions that the code may call; they run here, never in the sandbox. See `tool`.
         open_timeout: seconds for starting a private daemon and opening the session.
         request_timeout: seconds for calls that run no code.
     """
@@ -65,6 +69,7 @@ class Sandbox(Running):
         labels: Mapping[str, str] | None = None,
         lease_seconds: float | None = None,
         fresh: bool = False,
+        tools: Sequence[Tool | Callable[..., Any]] = (),
         open_timeout: float = OPEN_SECONDS,
         request_timeout: float = REQUEST_SECONDS,
     ) -> None:
@@ -75,6 +80,7 @@ class Sandbox(Running):
             lease_seconds=lease_seconds or 0.0,
             fresh=fresh,
         )
+        self._tools = as_tools(tools)
         self._wanted_address = address
         self._open_seconds = open_timeout
         self._request_seconds = request_timeout
@@ -228,6 +234,9 @@ class Sandbox(Running):
         address = find_address(self._wanted_address, deadline)
         connection = Connection(check_address(address))
         session = Session(connection, address)
+        session.desk.offer(self._tools)
+        del self._wanted.tools[:]
+        self._wanted.tools.extend(spec_of(tool) for tool in self._tools)
         try:
             session.open(self._wanted, deadline)
         except BaseException:
