@@ -155,7 +155,14 @@ class _Shaper:
     def _typed_dict(self, annotation: Any, above: tuple[Any, ...]) -> Shape:
         hints = typing.get_type_hints(annotation, include_extras=True)
         shapes = {key: self.shape(hint, (*above, annotation)) for key, hint in hints.items()}
-        required = [key for key in hints if key in annotation.__required_keys__]
+        # Where annotations are text, as after the __future__ import, __required_keys__ does not see what stands in them.
+        marks = {key: typing.get_origin(hint) for key, hint in hints.items()}
+        listed = annotation.__required_keys__
+        required = [
+            key
+            for key, mark in marks.items()
+            if mark is Required or (key in listed and mark is not NotRequired)
+        ]
         return _object(annotation, shapes, required, dict)
 
     def _dataclass(self, annotation: Any, above: tuple[Any, ...]) -> Shape:
