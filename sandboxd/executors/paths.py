@@ -16,6 +16,13 @@ _ERRORS = {
     "ELOOP": (Code.FILE_PATH_INVALID, "leads through a symbolic link"),
     "EXDEV": (Code.FILE_PATH_INVALID, "leads out of /work"),
     "EINVAL": (Code.FILE_PATH_INVALID, "is no path for this operation"),
+    "EEXIST": (Code.FILE_FAILED, "is there already, and is no directory"),
+    "EACCES": (
+        Code.FILE_FAILED,
+        "cannot be reached: the mode that a program gave it, or its directory, forbids it",
+    ),
+    "EBUSY": (Code.FILE_FAILED, "was replaced by a program while it was written"),
+    "ENOMEM": (Code.FILE_FAILED, "cannot be served: the session's memory is used up"),
     "ENAMETOOLONG": (Code.FILE_PATH_INVALID, "is too long"),
     "EISDIR": (Code.FILE_NOT_REGULAR, "is a directory"),
     "ENXIO": (Code.FILE_NOT_REGULAR, "is neither a file nor a directory"),

@@ -188,10 +188,10 @@ class ProcessBox:
     # ---- files ----------------------------------------------------------------------------------------------
 
     async def _file(
-        self, do: str, path: str, *, upload: int = 0, keep: bool = False
+        self, do: str, path: str, *, upload: int = 0, keep: bool = False, to: str = ""
     ) -> tuple[protocol.FileDone, list[int]]:
         self._check_open()
-        request = protocol.File(self._link.number(), self._number, do, paths.relative(path), upload, keep)
+        request = protocol.File(self._link.number(), self._number, do, paths.relative(path), upload, keep, to)
         done, fds = await self._link.ask(request, protocol.FileDone)
         if done.error:
             raise paths.failure(path, done.error)
@@ -230,6 +230,16 @@ class ProcessBox:
     async def remove_file(self, path: str) -> None:
         """See `Box.remove_file`."""
         await self._file("remove", path)
+
+    async def rename_file(self, path: str, new_path: str) -> FileStat:
+        """See `Box.rename_file`."""
+        done, _ = await self._file("rename", path, to=paths.relative(new_path))
+        return paths.file_stat(done.stat)
+
+    async def make_directory(self, path: str) -> FileStat:
+        """See `Box.make_directory`."""
+        done, _ = await self._file("mkdir", path)
+        return paths.file_stat(done.stat)
 
     def abandon(self) -> None:
         """Close without waiting, for a caller that gave up."""

@@ -2,7 +2,8 @@
 
 Every path is resolved by openat2 with BENEATH, NO_SYMLINKS, NO_MAGICLINKS and NO_XDEV: a name that a hostile guest planted
 can lead nowhere else. What comes back is a descriptor of a regular file, or a list in a memfd; sizes and kinds come from
-fstat on that descriptor, never from a path twice.
+fstat on that descriptor, never from a path twice. An upload has no name until it is whole: no guest can change it, and who
+dies in the midst of one leaves nothing.
 """
 
 from __future__ import annotations
@@ -23,7 +24,11 @@ RESOLVE = (
     | kernel.RESOLVE_NO_XDEV
 )
 MAX_ENTRIES = 10_000
+MAX_UPLOADS = 64  # under way; the front has one at a time
 TEMPORARY = ".sandboxd-upload"
+_uploads: Dict[
+    int, int
+] = {}  # number to descriptor; pid 1 is one thread, and a guest that it forks closes them
 Answer = Tuple[wire.Message, Optional[int]]
 
 
@@ -38,6 +43,9 @@ def answer(message: wire.Message, *, as_guest: bool) -> Answer:
         return reply, None
     except (KeyError, ValueError):
         reply["error"] = "EINVAL"
+        return reply, None
+    except MemoryError:  # the box's, which its guest has used up
+        reply["error"] = "ENOMEM"
         return reply, None
     reply.update(body)
     return reply, descriptor
@@ -78,7 +86,8 @@ def _split(path: str) -> Tuple[str, str]:
 
 
 def _directory(root: int, path: str) -> int:
-    return kernel.openat2(root, path, os.O_RDONLY | os.O_DIRECTORY, RESOLVE)
+    """Open a directory to work in; O_PATH, for a mode that forbids listing need not forbid that."""
+    return kernel.openat2(root, path, kernel.O_PATH | os.O_DIRECTORY, RESOLVE)
 
 
 def _describe(path: str, info: os.stat_result) -> Dict[str, Any]:
@@ -98,14 +107,17 @@ def _read(root: int, path: str, _: wire.Message) -> Answer:
 
 def _write(root: int, path: str, message: wire.Message) -> Answer:
     directory, _name = _split(path)
+    upload = int(message["upload"])
+    if upload in _uploads or len(_uploads) >= MAX_UPLOADS:
+        raise OSError(errno.EBUSY, "too many uploads")
     _make_parents(root, directory)
     parent = _directory(root, directory)
     try:
-        name = "%s-%d" % (TEMPORARY, int(message["upload"]))
-        fd = kernel.openat2(parent, name, os.O_RDWR | os.O_CREAT | os.O_EXCL, RESOLVE, 0o644)
+        fd = kernel.openat2(parent, ".", os.O_RDWR | os.O_TMPFILE, RESOLVE, 0o644)
     finally:
         os.close(parent)
-    return {"stat": _describe(path, os.fstat(fd))}, fd
+    _uploads[upload] = fd
+    return {"stat": _describe(path, os.fstat(fd))}, os.dup(fd)
 
 
 def _make_parents(root: int, directory: str) -> None:
@@ -124,29 +136,43 @@ def _make_parents(root: int, directory: str) -> None:
 
 
 def _commit(root: int, path: str, message: wire.Message) -> Answer:
-    directory, name = _split(path)
-    parent = _directory(root, directory)
-    temporary = "%s-%d" % (TEMPORARY, int(message["upload"]))
+    fd = _uploads.pop(int(message["upload"]))
     try:
         if not message["keep"]:
-            os.unlink(temporary, dir_fd=parent)
             return {}, None
-        info = os.stat(temporary, dir_fd=parent, follow_symlinks=False)
-        if not stat.S_ISREG(info.st_mode):
-            raise OSError(errno.ESTALE, "replaced while it was written")
-        _put_in_place(parent, temporary, name)
+        directory, name = _split(path)
+        parent = _directory(root, directory)
+        try:
+            _put_in_place(fd, parent, name)
+            return {"stat": _describe(path, _own_file(fd, parent, name))}, None
+        finally:
+            os.close(parent)
     finally:
-        os.close(parent)
-    return {"stat": _describe(path, info)}, None
+        os.close(fd)
 
 
-def _put_in_place(parent: int, temporary: str, name: str) -> None:
+def _put_in_place(fd: int, parent: int, name: str) -> None:
+    """Give an upload its name, in one step also where there is a file of that name."""
+    source = "/proc/self/fd/%d" % fd  # open(2), O_TMPFILE: the way to link that needs no capability
     try:
-        os.rename(temporary, name, src_dir_fd=parent, dst_dir_fd=parent)
-    except OSError:  # a name too long, a directory in its place: nothing of the upload stays
-        with contextlib.suppress(OSError):
-            os.unlink(temporary, dir_fd=parent)
-        raise
+        os.link(source, name, dst_dir_fd=parent)
+    except FileExistsError:
+        temporary = "%s-%s" % (TEMPORARY, os.urandom(8).hex())
+        os.link(source, temporary, dst_dir_fd=parent)
+        try:
+            os.rename(temporary, name, src_dir_fd=parent, dst_dir_fd=parent)
+        except OSError:  # a directory in its place: nothing of the upload stays
+            with contextlib.suppress(OSError):
+                os.unlink(temporary, dir_fd=parent)
+            raise
+
+
+def _own_file(fd: int, parent: int, name: str) -> os.stat_result:
+    """Tell the facts of what was put in place; a guest that put something else there meanwhile is found out."""
+    info, found = os.fstat(fd), os.stat(name, dir_fd=parent, follow_symlinks=False)
+    if (found.st_dev, found.st_ino) != (info.st_dev, info.st_ino):
+        raise OSError(errno.EBUSY, "replaced while it was written")
+    return info
 
 
 def _stat(root: int, path: str, _: wire.Message) -> Answer:
@@ -161,24 +187,35 @@ def _stat(root: int, path: str, _: wire.Message) -> Answer:
 
 
 def _list(root: int, path: str, _: wire.Message) -> Answer:
-    parent = _directory(root, path)
+    parent = kernel.openat2(root, path, os.O_RDONLY | os.O_DIRECTORY, RESOLVE)
     found: List[Dict[str, Any]] = []
+    truncated = False
     try:
         with os.scandir(parent) as entries:
             for entry in entries:
                 if entry.name.startswith(TEMPORARY):
                     continue
                 if len(found) == MAX_ENTRIES:
+                    truncated = True
                     break
-                name = entry.name.encode("utf-8", "replace").decode("utf-8")
-                found.append(_describe(name, entry.stat(follow_symlinks=False)))
-            truncated = len(found) == MAX_ENTRIES
+                with contextlib.suppress(FileNotFoundError):  # removed meanwhile
+                    found.append(_describe(shown(entry.name), entry.stat(follow_symlinks=False)))
     finally:
         os.close(parent)
+    return {}, in_memory({"files": found, "truncated": truncated})
+
+
+def shown(name: str) -> str:
+    """Make a name that is no UTF-8 one that can be told, each odd byte escaped."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def in_memory(body: Dict[str, Any]) -> int:
+    """Put what does not fit a message into a memfd."""
     memory = os.memfd_create("list", os.MFD_CLOEXEC)
     with open(memory, "wb", closefd=False) as file:
-        file.write(json.dumps({"files": found, "truncated": truncated}).encode())
-    return {}, memory
+        file.write(json.dumps(body).encode())
+    return memory
 
 
 def _remove(root: int, path: str, _: wire.Message) -> Answer:
@@ -192,6 +229,37 @@ def _remove(root: int, path: str, _: wire.Message) -> Answer:
     return {}, None
 
 
+def _rename(root: int, path: str, message: wire.Message) -> Answer:
+    old_directory, old_name = _split(path)
+    new_path = str(message["to"])
+    new_directory, new_name = _split(new_path)
+    old_parent = _directory(root, old_directory)
+    try:
+        # First, or a failure would leave directories that were made for nothing.
+        os.stat(old_name, dir_fd=old_parent, follow_symlinks=False)
+        _make_parents(root, new_directory)
+        new_parent = _directory(root, new_directory)
+        try:
+            # rename(2) follows no link, at neither end.
+            os.rename(old_name, new_name, src_dir_fd=old_parent, dst_dir_fd=new_parent)
+            info = os.stat(new_name, dir_fd=new_parent, follow_symlinks=False)
+        finally:
+            os.close(new_parent)
+    finally:
+        os.close(old_parent)
+    return {"stat": _describe(new_path, info)}, None
+
+
+def _make_directory(root: int, path: str, _: wire.Message) -> Answer:
+    if path != ".":
+        _make_parents(root, path)
+    made = _directory(root, path)
+    try:
+        return {"stat": _describe(path, os.fstat(made))}, None
+    finally:
+        os.close(made)
+
+
 _OPERATIONS = {
     "read": _read,
     "write": _write,
@@ -199,4 +267,6 @@ _OPERATIONS = {
     "stat": _stat,
     "list": _list,
     "remove": _remove,
+    "rename": _rename,
+    "mkdir": _make_directory,
 }

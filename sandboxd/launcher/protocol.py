@@ -162,6 +162,7 @@ class File:
     path: str
     upload: int = 0
     keep: bool = False
+    to: str = ""
 
 
 @dataclass(frozen=True, slots=True)

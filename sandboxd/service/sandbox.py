@@ -118,16 +118,6 @@ class SandboxService(FileService):
         await context.abort(grpc.StatusCode.UNIMPLEMENTED, "")
         raise AssertionError
 
-    async def RenameFile(self, _: pb.RenameFileRequest, context: Context) -> pb.RenameFileResponse:  # noqa: N802
-        """Rename a file."""
-        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "")
-        raise AssertionError
-
-    async def MakeDirectory(self, _: pb.MakeDirectoryRequest, context: Context) -> pb.MakeDirectoryResponse:  # noqa: N802
-        """Make a directory."""
-        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "")
-        raise AssertionError
-
     async def GetExecution(  # noqa: N802
         self, request: pb.GetExecutionRequest, context: Context
     ) -> pb.GetExecutionResponse:
