@@ -190,6 +190,7 @@ class ProcessBox:
         """See `Box.fork`."""
         with self._alone():
             guest = await self._idle_guest()
+            self._home.check_room(count)
             clones: list[Box] = []
             try:
                 for _ in range(count):
@@ -211,15 +212,14 @@ class ProcessBox:
             self._check_open()
             kept = self._forks.find(name)
             await self._settle()
-            if (old := self._guest_gone()) is not None:
-                old.close()
-            try:
-                rolled, fds = await self._forks.roll_back(kept)
-            except SandboxdError:
-                self._variables_lost = True
-                raise
-            self._variables_lost = False
-            self._take_guest(rolled.guest_pid, fds)
+            await self._forks.roll_back(kept, self._rolled_back)
+
+    def _rolled_back(self, rolled: protocol.RolledBack, fds: list[int]) -> None:
+        """Another interpreter is in the place of the last one, which is dead: only now may the ends of its sockets close."""
+        if (old := self._guest_gone()) is not None:
+            old.close()
+        self._variables_lost = False
+        self._take_guest(rolled.guest_pid, fds)
 
     async def drop_checkpoint(self, name: str) -> None:
         """See `Box.drop_checkpoint`."""
