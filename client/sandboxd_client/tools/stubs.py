@@ -126,6 +126,7 @@ def _docstring(tool: Tool) -> str:
         text += "\n\nArgs:\n" + "\n".join(f"    {name}: {told}" for name, told in described.items())
     if tool.returns and (told := _one_line(tool.returns.get("description", ""))):
         text += f"\n\nReturns:\n    {told}"
+    text = "".join(letter if letter.isprintable() or letter == "\n" else " " for letter in text)
     text = text.strip().replace("\\", "\\\\").replace('"""', "'''")
     return f'"""{text}\n"""' if "\n" in text else f'"""{text}"""' if text else ""
 
