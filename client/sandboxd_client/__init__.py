@@ -35,7 +35,17 @@ from .errors import (
     SandboxError,
     SessionLostError,
 )
-from .info import FileInfo, FileList, Limits, PolicyInfo, Protection, RulePage, SessionInfo
+from .info import (
+    Checkpoint,
+    FileInfo,
+    FileList,
+    Limits,
+    PolicyInfo,
+    Protection,
+    RulePage,
+    SessionInfo,
+    SessionSummary,
+)
 from .models import Message, ModelError, ModelReply
 from .results import (
     Decision,
@@ -81,6 +91,7 @@ __all__ = (
     "AsyncSandbox",
     "AsyncScriptedModel",
     "AsyncToolCallingAgent",
+    "Checkpoint",
     "ClientCode",
     "CodeAgent",
     "DaemonStartError",
@@ -119,6 +130,7 @@ __all__ = (
     "ScriptedModel",
     "SessionInfo",
     "SessionLostError",
+    "SessionSummary",
     "SourceStats",
     "Stderr",
     "Stdout",

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 import grpc
 from sandboxd_proto.v1 import sandbox_pb2_grpc as rpc
 
-from ._channel import MAILBOX_EVENTS, OPTIONS, WAKE, Deadline, StreamBrokenError
+from ._channel import MAILBOX_EVENTS, OPTIONS, SHARED_MAX, WAKE, Deadline, StreamBrokenError
 from ._status import error_from_rpc, has_daemon_code
 from .tools.calls import answer_blocking, answer_on_loop, needs_loop
 from .tools.threads import ToolThreads
@@ -46,9 +46,11 @@ Later = Callable[[], Awaitable[T]]
 
 
 class Connection:
-    """One channel to one daemon and the stubs on it."""
+    """One channel to one daemon and the stubs on it. A sandbox and its clones share one."""
 
     def __init__(self, address: str) -> None:
+        self._address = address
+        self._users = 1
         self._channel = grpc.aio.insecure_channel(address, options=OPTIONS)
         self.sandbox = rpc.SandboxServiceStub(self._channel)
         self.policy = rpc.PolicyServiceStub(self._channel)
@@ -61,9 +63,18 @@ class Connection:
         """Begin a one-shot; its stream only brings events."""
         return SessionStream(self.sandbox.Run(request))
 
+    def share(self) -> Connection:
+        """Return the connection for one more user: this one, or a new one where this one has as many as it may."""
+        if self._users >= SHARED_MAX:
+            return Connection(self._address)
+        self._users += 1
+        return self
+
     async def aclose(self) -> None:
-        """Close the channel; calls in flight end."""
-        await self._channel.close()
+        """Close the channel when its last user does; calls in flight end."""
+        self._users -= 1
+        if not self._users:
+            await self._channel.close()
 
 
 class SessionStream:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import grpc
 from sandboxd_proto.v1 import sandbox_pb2_grpc as rpc
 
-from ._channel import MAILBOX_EVENTS, OPTIONS, WAKE, Deadline, StreamBrokenError
+from ._channel import MAILBOX_EVENTS, OPTIONS, SHARED_MAX, WAKE, Deadline, StreamBrokenError
 from ._status import error_from_rpc, has_daemon_code
 from .tools.background import run_in_background
 from .tools.calls import answer_blocking, answer_on_loop, needs_loop
@@ -49,9 +49,12 @@ Later = Callable[[], T]
 
 
 class Connection:
-    """One channel to one daemon and the stubs on it."""
+    """One channel to one daemon and the stubs on it. A sandbox and its clones share one; `_lock` guards their number."""
 
     def __init__(self, address: str) -> None:
+        self._address = address
+        self._users = 1
+        self._lock = threading.Lock()
         self._channel = grpc.insecure_channel(address, options=OPTIONS)
         self.sandbox = rpc.SandboxServiceStub(self._channel)
         self.policy = rpc.PolicyServiceStub(self._channel)
@@ -64,9 +67,21 @@ class Connection:
         """Begin a one-shot; its stream only brings events."""
         return SessionStream(self.sandbox, request)
 
+    def share(self) -> Connection:
+        """Return the connection for one more user: this one, or a new one where this one has as many as it may."""
+        with self._lock:
+            if self._users < SHARED_MAX:
+                self._users += 1
+                return self
+        return Connection(self._address)
+
     def close(self) -> None:
-        """Close the channel; calls in flight end."""
-        self._channel.close()
+        """Close the channel when its last user does; calls in flight end."""
+        with self._lock:
+            self._users -= 1
+            last = not self._users
+        if last:
+            self._channel.close()
 
 
 class SessionStream:

@@ -90,6 +90,10 @@ class Gatherer:
             limits_hit=tuple(result.limits_hit),
             variables_lost=result.variables_lost,
             output_expired=output_expired,
+            rolled_back=result.rolled_back,
+            restored_from=result.restored_from,
+            files=[_decode.file_info(file) for file in result.files],
+            files_truncated=result.files_truncated,
             tool_calls=tuple(_decode.tool_use(use) for use in result.tool_calls),
             tool_calls_left_out=result.tool_calls_left_out,
         )

@@ -163,6 +163,7 @@ class File:
     upload: int = 0
     keep: bool = False
     to: str = ""
+    since_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import grpc
 from sandboxd_proto.v1 import sandbox_pb2 as pb
 
 from sandboxd.errors import Code, FailureClass, SandboxdError
-from sandboxd.service.convert import event_messages, open_wish, opened_message, seconds
+from sandboxd.service.convert import event_messages, open_wish, opened_message, rolls_back, seconds
 from sandboxd.sessions import ExecuteWish, Refusal
 
 if TYPE_CHECKING:
@@ -94,8 +94,26 @@ class SessionStream:
             session.interrupt(request.interrupt.execution_id)
         elif kind == "close":
             self._sessions.begin_close(session, "closed by its client", "client")
+        elif kind == "renew":
+            renewed = self._sessions.renew(session, seconds(request.renew.lease_seconds))
+            feed.answer(request.request_id, "", renewed)
+        elif not self._branch(kind, session, feed, request):
+            raise _unexpected("A stream begins with open or attach, and only begins with those.")
+
+    def _branch(self, kind: str | None, session: Session, feed: Feed, request: pb.SessionRequest) -> bool:
+        """Begin what needs the idle session; False when it is none of that."""
+        branching, number = self._sessions.branching, request.request_id
+        if kind == "fork":
+            branching.fork(session, request.fork.count, number, feed)
+        elif kind == "checkpoint":
+            branching.checkpoint(session, request.checkpoint.name, number, feed)
+        elif kind == "rollback":
+            branching.rollback(session, request.rollback.name, number, feed)
+        elif kind == "drop_checkpoint":
+            branching.drop(session, request.drop_checkpoint.name, number, feed)
         else:
-            raise _unexpected("After the first request a stream takes execute, interrupt and close.")
+            return False
+        return True
 
     async def _read(self) -> pb.SessionRequest | None:
         request = await self._context.read()
@@ -111,7 +129,13 @@ async def write_feed(feed: Feed, context: Context) -> None:
 
 def execute_wish(request_id: int, message: pb.Execute) -> ExecuteWish:
     """Read what a client asks to run."""
-    return ExecuteWish(request_id, message.execution_id, message.code, seconds(message.timeout_seconds))
+    return ExecuteWish(
+        request_id,
+        message.execution_id,
+        message.code,
+        seconds(message.timeout_seconds),
+        rollback_on_error=rolls_back(message.on_error),
+    )
 
 
 def _execution_id(request: pb.SessionRequest) -> str:

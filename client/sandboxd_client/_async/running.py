@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
     from sandboxd_client._backend_async import Teller
+    from sandboxd_client.info import OnError
     from sandboxd_client.results import Execution, Result
 
     from .session import AsyncSession
@@ -58,6 +59,7 @@ class AsyncRunning:
         on_tool_call: Callback[ToolStarted | ToolFinished] | None = None,
         execution_id: str | None = None,
         idempotent: bool = False,
+        on_error: OnError = "keep",
     ) -> Execution:
         """Run code to its end, at most once, and return what came of it; a program that fails is a result.
 
@@ -75,13 +77,15 @@ class AsyncRunning:
             execution_id: 8 to 64 characters of [A-Za-z0-9_-]; made up when not given. A repeat of the same id
                 and code is answered from the daemon's log.
             idempotent: send the code once more when the connection broke and the daemon has no record of it.
+            on_error: "rollback": any outcome but ok leaves no trace in variables and files, and `rolled_back` says so. It
+                costs a clone before the code starts; where none can be made, nothing starts.
 
         Raises:
             NotStartedError: nothing ran; safe to try again, also elsewhere.
             InDoubtError: it may have run: ask with `get_execution`, never run it again unasked.
             SessionLostError: variables and files are gone.
         """
-        execute = _decode.execute_message(code, timeout, execution_id)
+        execute = _decode.execute_message(code, timeout, execution_id, on_error)
         teller = functools.partial(tell_listeners, listeners(on_stdout, on_stderr, on_result, on_tool_call))
         flight = await self._take_off(execute, teller, timeout, idempotent=idempotent)
         try:
@@ -98,6 +102,7 @@ class AsyncRunning:
         *,
         timeout: float | None = None,  # noqa: ASYNC109 - the daemon keeps it
         execution_id: str | None = None,
+        on_error: OnError = "keep",
     ) -> AsyncIterator[StreamEvent]:
         """Run code as `run_code` does, and give what it tells, event by event, while it runs; `Finished` is the last.
 
@@ -108,11 +113,12 @@ class AsyncRunning:
             code: Python source.
             timeout: seconds; None or 0 is the policy's limit, which it may only narrow.
             execution_id: as for `run_code`.
+            on_error: as for `run_code`.
 
         Raises:
             NotStartedError, InDoubtError, SessionLostError: as for `run_code`.
         """
-        execute = _decode.execute_message(code, timeout, execution_id)
+        execute = _decode.execute_message(code, timeout, execution_id, on_error)
         told: deque[StreamEvent] = deque()
         flight = await self._take_off(execute, functools.partial(_keep, told), timeout, idempotent=False)
         try:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from sandboxd_client._backend_sync import Teller
+    from sandboxd_client.info import OnError
     from sandboxd_client.results import Execution, Result
 
     from .session import Session
@@ -60,6 +61,7 @@ class Running:
         on_tool_call: Callback[ToolStarted | ToolFinished] | None = None,
         execution_id: str | None = None,
         idempotent: bool = False,
+        on_error: OnError = "keep",
     ) -> Execution:
         """Run code to its end, at most once, and return what came of it; a program that fails is a result.
 
@@ -77,13 +79,15 @@ class Running:
             execution_id: 8 to 64 characters of [A-Za-z0-9_-]; made up when not given. A repeat of the same id
                 and code is answered from the daemon's log.
             idempotent: send the code once more when the connection broke and the daemon has no record of it.
+            on_error: "rollback": any outcome but ok leaves no trace in variables and files, and `rolled_back` says so. It
+                costs a clone before the code starts; where none can be made, nothing starts.
 
         Raises:
             NotStartedError: nothing ran; safe to try again, also elsewhere.
             InDoubtError: it may have run: ask with `get_execution`, never run it again unasked.
             SessionLostError: variables and files are gone.
         """
-        execute = _decode.execute_message(code, timeout, execution_id)
+        execute = _decode.execute_message(code, timeout, execution_id, on_error)
         teller = functools.partial(tell_listeners, listeners(on_stdout, on_stderr, on_result, on_tool_call))
         flight = self._take_off(execute, teller, timeout, idempotent=idempotent)
         try:
@@ -100,6 +104,7 @@ class Running:
         *,
         timeout: float | None = None,
         execution_id: str | None = None,
+        on_error: OnError = "keep",
     ) -> Iterator[StreamEvent]:
         """Run code as `run_code` does, and give what it tells, event by event, while it runs; `Finished` is the last.
 
@@ -110,11 +115,12 @@ class Running:
             code: Python source.
             timeout: seconds; None or 0 is the policy's limit, which it may only narrow.
             execution_id: as for `run_code`.
+            on_error: as for `run_code`.
 
         Raises:
             NotStartedError, InDoubtError, SessionLostError: as for `run_code`.
         """
-        execute = _decode.execute_message(code, timeout, execution_id)
+        execute = _decode.execute_message(code, timeout, execution_id, on_error)
         told: deque[StreamEvent] = deque()
         flight = self._take_off(execute, functools.partial(_keep, told), timeout, idempotent=False)
         try:

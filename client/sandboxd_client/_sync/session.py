@@ -307,7 +307,13 @@ class Session:
         )
 
     def unreachable_error(self) -> SandboxError:
-        """Return the error for an address where no daemon answers."""
+        """Return the error for an address where no daemon answers, or one hangs up before a word: it says no reason then."""
+        if self.listening():
+            return NotStartedError(
+                ClientCode.UNREACHABLE,
+                f"A daemon listens at {self._address} and takes no more connections of this user.",
+                remedy="Close other clients or raise its max_connections, which counts per user; it may also be stopping.",
+            )
         return NotStartedError(
             ClientCode.UNREACHABLE,
             f"No daemon answers at {self._address}.",

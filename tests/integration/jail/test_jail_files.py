@@ -311,7 +311,7 @@ async def test_a_pipe_or_socket_would_not_hang_the_host(box, kind):
     # Planted from outside, because the filter refuses it inside: what reads must not rely on that filter.
     if os.geteuid() != 0:
         pytest.skip("only root reaches into a box that is not dumpable")
-    (inmate,) = jail_boxes.find("inmate")
+    (inmate,) = jail_boxes.find("inmate", os.getpid())
     work = os.open(f"/proc/{inmate}/root/work", os.O_RDONLY)
     owner = os.fstat(work).st_uid
     try:
@@ -386,7 +386,7 @@ async def test_names_that_are_no_text_are_listed_and_harm_nothing(box):
 async def test_a_file_operation_does_not_outlive_its_box(open_box):
     # pid 1 stands still with the request before it, then dies: the caller must hear of it.
     box = await open_box()
-    (inmate,) = jail_boxes.find("inmate")
+    (inmate,) = jail_boxes.find("inmate", os.getpid())
     pid1 = next(process.parent for process in jail_boxes.family() if process.pid == inmate)
     os.kill(pid1, signal.SIGSTOP)
     waiting = asyncio.ensure_future(box.stat_file("."))
