@@ -254,6 +254,7 @@ class Box:
             deadline_seconds=message.deadline_seconds,
             grace_seconds=float(self._limits["grace_seconds"]),
             cpu_seconds=float(self._limits["cpu_seconds"]),
+            wait_seconds=float(self._limits["tool_wait_seconds"]),
             before=Reading(**message.before),  # type: ignore[arg-type]  # the fields that `counters` names
             meter=self.meter,
             reins=Reins(
@@ -263,14 +264,15 @@ class Box:
             ),
         )
 
+    def stand(self, number: int, *, still: bool) -> None:
+        """Let the wall clock of the running execution stand still, or go on."""
+        if self._execution is not None and self._execution.number == number:
+            (self._execution.pause if still else self._execution.resume)()
+
     def rest(self) -> None:
         """Stop everything in the box until the next execution begins."""
-        if (
-            self._execution is None
-            and self._guest_alive
-            and self._rest is not None
-            and self.meter is not None
-        ):
+        idle = self._execution is None and self._guest_alive
+        if idle and self._rest is not None and self.meter is not None:
             self._rest.rest(self._guest_fd, self.meter.guest_pid)
 
     def end(self, number: int) -> None:

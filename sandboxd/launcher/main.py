@@ -101,6 +101,9 @@ class Launcher:
         box = self._boxes.get(getattr(message, "box", 0))
         if isinstance(message, protocol.Begin) and box is not None:
             box.begin(message)
+        elif isinstance(message, (protocol.Pause, protocol.Resume)):
+            if box is not None:
+                box.stand(message.execution, still=isinstance(message, protocol.Pause))
         elif isinstance(message, protocol.Interrupt) and box is not None:
             box.interrupt(message.execution, message.cause, message.code)
         elif isinstance(message, protocol.End):

@@ -14,7 +14,8 @@ from sandboxd_proto.v1 import sandbox_pb2 as pb
 
 from sandboxd.errors import Code, FailureClass, SandboxdError
 from sandboxd.service.convert import event_messages, open_wish, opened_message, seconds
-from sandboxd.sessions import ExecuteWish, Refusal
+from sandboxd.service.tools import tool_answer, tool_specs
+from sandboxd.sessions import ExecuteWish, Refusal, desk
 
 if TYPE_CHECKING:
     from sandboxd.service.context import Context
@@ -94,8 +95,24 @@ class SessionStream:
             session.interrupt(request.interrupt.execution_id)
         elif kind == "close":
             self._sessions.begin_close(session, "closed by its client", "client")
+        elif not self._dispatch_tools(session, feed, request):
+            raise _unexpected("That is no request of a stream that has begun.")
+
+    def _dispatch_tools(self, session: Session, feed: Feed, request: pb.SessionRequest) -> bool:
+        kind, number = request.WhichOneof("request"), request.request_id
+        if kind == "tool_result":
+            result = request.tool_result
+            desk.take_result(session, feed, number, result.call_id, tool_answer(result))
+        elif kind == "set_tools":
+            desk.set_tools(session, feed, number, tool_specs(request.set_tools.tools))
+        elif kind == "call_tool":
+            call = request.call_tool
+            desk.call_directly(
+                session, feed, number, call_id=call.call_id, tool=call.tool, arguments=call.arguments_json
+            )
         else:
-            raise _unexpected("After the first request a stream takes execute, interrupt and close.")
+            return False
+        return True
 
     async def _read(self) -> pb.SessionRequest | None:
         request = await self._context.read()

@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING
 
 from sandboxd.errors import Code, FailureClass, SandboxdError
 from sandboxd.sessions.session import Facts, Session
+from sandboxd.tools import Broker, Caller, Rules
+from sandboxd.tools import read as read_tools
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from sandboxd.events import Limits
+    from sandboxd.events import Limits, ToolSpec
     from sandboxd.identity import SessionIds
     from sandboxd.isolate import Isolation
     from sandboxd.log import Executions, Log
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from sandboxd.quota import Admission, Reservation
     from sandboxd.sessions.feed import Feed
     from sandboxd.sessions.session import ExecuteWish
+    from sandboxd.tools import Tool
 
 _logger = logging.getLogger(__name__)
 _LABELS_MAX = 32
@@ -51,6 +54,8 @@ class OpenWish:
     labels: Mapping[str, str] = field(default_factory=dict)
     lease_seconds: float = 0.0
     fresh: bool = False
+    tools: tuple[ToolSpec, ...] = ()
+    moved_from: tuple[str, ...] = ()  # policies that a one-shot came from: what they say of tools holds on
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +116,10 @@ class Sessions:
         lease_seconds = self._lease_seconds(wish)
         policy = self._policies.get(wish.policy)
         limits = policy.narrow(wish.limits)
+        tools = read_tools(wish.tools)
         reservation = self._admission.reserve(limits.memory_bytes)
         try:
-            return await self._open_reserved(uid, wish, policy, limits, lease_seconds, reservation)
+            return await self._open_reserved(uid, wish, policy, limits, lease_seconds, reservation, tools)
         except BaseException:
             reservation.release()
             raise
@@ -260,6 +266,7 @@ class Sessions:
         limits: Limits,
         lease_seconds: float,
         reservation: Reservation,
+        tools: Mapping[str, Tool],
     ) -> Session:
         token, display_id = self._ids.mint()
         box = await self._isolation.open(policy, limits, display_id, fresh=wish.fresh)
@@ -276,8 +283,9 @@ class Sessions:
             created_at_seconds=self._clock(),
         )
         session = Session(
-            facts, box, reservation, pipeline=self._pipeline, group=self._group, on_expired=self._expired
-        )
+            facts, box, reservation, pipeline=self._pipeline, group=self._group,
+            tools=self._broker(facts, wish, tools), on_expired=self._expired,
+        )  # fmt: skip
         self._open[display_id] = session
         box.on_lost(lambda reason: self._lost(session, reason))
         self._log.after(
@@ -289,6 +297,11 @@ class Sessions:
             await self.close(session, "the daemon drains", "shutdown")
             self.check_draining()
         return session
+
+    def _broker(self, facts: Facts, wish: OpenWish, tools: Mapping[str, Tool]) -> Broker:
+        policies = (facts.policy, *map(self._policies.get, wish.moved_from))
+        caller = Caller(facts.display_id, facts.uid, facts.policy.name)
+        return Broker(caller, [Rules.of(policy) for policy in policies], facts.limits, self._log, tools)
 
     def _lease_seconds(self, wish: OpenWish) -> float:
         lease = wish.lease_seconds
@@ -318,6 +331,7 @@ class Sessions:
             await session.box.close()
         except Exception:
             _logger.exception("closing a session failed", extra=names)
+        session.tools.close()
         if session.task is not None:  # not even the end of its box ended it
             session.task.cancel()
             await asyncio.wait({session.task}, timeout=_STOP_MARGIN_SECONDS)

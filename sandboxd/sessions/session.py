@@ -11,7 +11,7 @@ import logging
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from sandboxd.errors import Code, FailureClass, SandboxdError
 from sandboxd.events import Output, Result, Verdict
@@ -19,9 +19,10 @@ from sandboxd.pipeline import Flight, Snippet
 from sandboxd.sessions.feed import Feed
 from sandboxd.sessions.lease import Lease
 from sandboxd.sessions.ring import EventRing, Refusal
+from sandboxd.tools import Turn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Coroutine, Mapping
 
     from sandboxd.events import Limits
     from sandboxd.executors.base import Box
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from sandboxd.policy import Policy
     from sandboxd.quota import Reservation
     from sandboxd.sessions.ring import RingEvent
+    from sandboxd.tools import Broker
 
 _logger = logging.getLogger(__name__)
 _EXECUTION_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
@@ -96,9 +98,11 @@ class Session:
         *,
         pipeline: Pipeline,
         group: asyncio.TaskGroup,
+        tools: Broker,
         on_expired: Callable[[Session], None],
     ) -> None:
         self.facts = facts
+        self.tools = tools
         self.box = box
         self.reservation = reservation
         self.ring = EventRing(facts.limits.output_bytes)
@@ -186,7 +190,9 @@ class Session:
                 failure=FailureClass.NOT_STARTED,
             )
         self.lease.hold()
-        self.flight = Flight(snippet)
+        self.tools.renew_direct()
+        port = Turn(self.tools, snippet.execution_id, self._emit)
+        self.flight = Flight(snippet, self.tools.guest_json, port)
         self._request_id, self._asker = wish.request_id, feed
         self.task = self._group.create_task(self._fly(self.flight))
 
@@ -202,6 +208,16 @@ class Session:
             raise SandboxdError(
                 Code.EXECUTION_NOT_FOUND, "No such execution runs here.", remedy="Check the execution id."
             )
+
+    def aside(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something beside what runs; it outlives the stream that asked for it. What goes wrong in it is logged."""
+        self._group.create_task(self._do_aside(work))
+
+    async def _do_aside(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except Exception:
+            _logger.exception("work beside an execution failed", extra={"session": self.facts.display_id})
 
     def __enter__(self) -> Self:
         """Keep the session while a file operation uses it."""
