@@ -31,7 +31,17 @@ from .errors import (
     SandboxError,
     SessionLostError,
 )
-from .info import FileInfo, FileList, Limits, PolicyInfo, Protection, RulePage, SessionInfo
+from .info import (
+    Checkpoint,
+    FileInfo,
+    FileList,
+    Limits,
+    PolicyInfo,
+    Protection,
+    RulePage,
+    SessionInfo,
+    SessionSummary,
+)
 from .models import Message, ModelError, ModelReply
 from .results import (
     Decision,
@@ -44,9 +54,28 @@ from .results import (
     Outcome,
     Result,
     SourceStats,
+    ToolState,
+    ToolUse,
     Usage,
     Verdict,
 )
+from .stream_events import Display, Finished, Screened, Stderr, Stdout, ToolFinished, ToolStarted
+from .tools import (
+    Tool,
+    ToolDefinitionError,
+    ToolImage,
+    ToolInvocation,
+    ToolRefusedError,
+    ToolTable,
+    ToolValueError,
+    ToolWrapper,
+    approval,
+    call_limit,
+    current_call,
+    logged,
+    tool,
+)
+from .tools.direct import DirectCall, DirectResult
 
 __all__ = (
     "AgentOutcome",
@@ -57,10 +86,14 @@ __all__ = (
     "AsyncOpenAICompatible",
     "AsyncSandbox",
     "AsyncScriptedModel",
+    "Checkpoint",
     "ClientCode",
     "CodeAgent",
     "DaemonStartError",
     "Decision",
+    "DirectCall",
+    "DirectResult",
+    "Display",
     "Evidence",
     "Execution",
     "ExecutionError",
@@ -69,6 +102,7 @@ __all__ = (
     "FileList",
     "FinalAnswer",
     "Finding",
+    "Finished",
     "InDoubtError",
     "Limits",
     "Logs",
@@ -86,12 +120,33 @@ __all__ = (
     "RulePage",
     "Sandbox",
     "SandboxError",
+    "Screened",
     "ScriptedModel",
     "SessionInfo",
     "SessionLostError",
+    "SessionSummary",
     "SourceStats",
+    "Stderr",
+    "Stdout",
+    "Tool",
+    "ToolDefinitionError",
+    "ToolFinished",
+    "ToolImage",
+    "ToolInvocation",
+    "ToolRefusedError",
+    "ToolStarted",
+    "ToolState",
+    "ToolTable",
+    "ToolUse",
+    "ToolValueError",
+    "ToolWrapper",
     "Usage",
     "Verdict",
+    "approval",
+    "call_limit",
+    "current_call",
+    "logged",
+    "tool",
 )
 
 # A traceback and a repr show the name that users import, not where it happens to live.

@@ -32,7 +32,7 @@ class Supervisor:
         self.config = config
         self.serve = serve
         self.guest = 0
-        self.generation = 0
+        self.member = 0  # the launcher's number of it
         self.order: Dict[str, Any] = {}
         self.wake_read, self.wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
@@ -59,6 +59,7 @@ class Supervisor:
         message, fds = wire.receive(self.sock)  # "mapped": ids written; the guest's descriptors, then cgroups
         guest_fds, joins = fds[:GUEST_FDS], fds[GUEST_FDS:]
         group = joins.pop() if message["guest_group"] else None  # kept for each guest, which closes it
+        self.member = int(message["member"])
         groups.join(joins)  # before all else: limits cover the set-up too
         _close(joins)
         report: wire.Message = {"op": "built", "cgroup_namespace": True, "no_nested_userns": True}
@@ -148,7 +149,6 @@ class Supervisor:
         kernel.load_seccomp(self.config["supervisor_filter"])
 
     def _start_guest(self, fds: List[int]) -> None:
-        self.generation += 1
         report_read, report_write = os.pipe2(os.O_CLOEXEC)
         pid = os.fork()
         if pid == 0:
@@ -158,7 +158,7 @@ class Supervisor:
         with open(report_read, "rb") as file:
             report = file.read(4096).decode("ascii", "replace")
         pidfd = os.pidfd_open(pid)
-        message = {"op": "started", "generation": self.generation, "report": report}
+        message = {"op": "started", "member": self.member, "report": report}
         self._tell(message, (pidfd,))
         os.close(pidfd)
 
@@ -174,7 +174,7 @@ class Supervisor:
                 return
             if pid == self.guest:
                 self.guest = 0
-                self._tell({"op": "guest_exit", "generation": self.generation, "status": status})
+                self._tell({"op": "guest_exit", "member": self.member, "status": status})
 
     def _sweep(self) -> None:
         """Kill every other process of the box and wait until none is left.
@@ -191,7 +191,7 @@ class Supervisor:
                 return
             if pid == self.guest:
                 self.guest = 0
-                self._tell({"op": "guest_exit", "generation": self.generation, "status": status})
+                self._tell({"op": "guest_exit", "member": self.member, "status": status})
 
 
 def _close(fds: List[int]) -> None:

@@ -38,7 +38,7 @@ class Launcher:
         self._finished = asyncio.Event()
         self._channel = Channel(sock, self._on_message, lambda _: self._finished.set())
         self._numbers = itertools.count(1)
-        self._boxes: dict[int, Box] = {}
+        self._boxes: dict[int, Box] = {}  # by the number of each of its members
         self._host: Host | None = None
         self._zygotes: Zygotes | None = None
         self._pool: Pool | None = None
@@ -98,17 +98,19 @@ class Launcher:
             self._on_box_message(message)
 
     def _on_box_message(self, message: protocol.FrontMessage | protocol.LauncherMessage) -> None:
-        box = self._boxes.get(getattr(message, "box", 0))
-        if isinstance(message, protocol.Begin) and box is not None:
-            box.begin(message)
+        number: int = getattr(message, "box", 0)
+        box = self._boxes.get(number)
+        member = box.member(number) if box is not None else None
+        if isinstance(message, protocol.Begin) and member is not None:
+            member.begin(message)
         elif isinstance(message, (protocol.Pause, protocol.Resume)):
-            if box is not None:
-                box.stand(message.execution, still=isinstance(message, protocol.Pause))
-        elif isinstance(message, protocol.Interrupt) and box is not None:
-            box.interrupt(message.execution, message.cause, message.code)
+            if member is not None:
+                member.stand(message.execution, still=isinstance(message, protocol.Pause))
+        elif isinstance(message, protocol.Interrupt) and member is not None:
+            member.interrupt(message.execution, message.cause, message.code)
         elif isinstance(message, protocol.End):
-            if box is not None:
-                box.end(message.execution)
+            if member is not None:
+                member.end(message.execution)
             if message.request:
                 self._notify(protocol.Stopped(message.request))
         elif isinstance(message, protocol.File):
@@ -179,13 +181,12 @@ class Launcher:
         try:
             fds = await box.check_out(message.limits)
             try:
-                assert box.meter is not None
                 total = message.limits.get("memory_enforce") == "total"
                 protections.check_required(box.protections, message.require, memory_total=total)
                 self._boxes[box.number] = box
                 opened = protocol.Opened(
                     message.request, box.number, box.python, [list(row) for row in box.protections], pooled,
-                    box.meter.guest_pid, list(box.counters),
+                    box.first.meter.guest_pid, list(box.counters),
                 )  # fmt: skip
                 self._notify(opened, (*fds, *box.counters.values()))
             finally:

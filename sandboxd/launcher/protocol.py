@@ -183,6 +183,8 @@ class File:
     path: str
     upload: int = 0
     keep: bool = False
+    to: str = ""
+    since_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ def set_tools(session: Session, feed: Feed, request_id: int, wanted: Sequence[To
             failure=FailureClass.NOT_STARTED,
         )
     session.tools.set(wanted)
+    session.names.register(session.tools.specs)
     feed.answer(request_id, "", ToolsSet(session.tools.allowed))
 
 

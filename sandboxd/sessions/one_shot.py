@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sandboxd.events import Decision
-from sandboxd.sessions.session import check_timeout
+from sandboxd.sessions.facts import check_timeout
 
 if TYPE_CHECKING:
     from sandboxd.events import Verdict
     from sandboxd.policy import PolicySet
     from sandboxd.routing import Router
-    from sandboxd.sessions.registry import OpenWish
-    from sandboxd.sessions.session import ExecuteWish
+    from sandboxd.sessions.facts import ExecuteWish
+    from sandboxd.sessions.wishes import OpenWish
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,6 +104,11 @@ class Broker:
         )
 
     @property
+    def specs(self) -> tuple[ToolSpec, ...]:
+        """What is registered, checked."""
+        return tuple(tool.spec for tool in self.tools.values())
+
+    @property
     def allowed(self) -> tuple[str, ...]:
         """The tools that no policy denies by name."""
         return tuple(name for name in self.tools if all(one.allows(name) for one in self.rules))

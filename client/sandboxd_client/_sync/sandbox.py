@@ -4,38 +4,49 @@
 
 from __future__ import annotations
 
+import builtins
+import copy
 import functools
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sandboxd_proto.v1 import sandbox_pb2 as pb
 
 from sandboxd_client import _decode, _embedded
-from sandboxd_client._backend_sync import Callback, Connection, Turn, in_thread, tell
-from sandboxd_client._channel import Deadline, check_address
-from sandboxd_client._gather import Piece, execution_from_log
+from sandboxd_client._backend_sync import Connection, Turn, in_thread
+from sandboxd_client._channel import Deadline, StreamBrokenError, check_address
 from sandboxd_client._status import rpc_errors
-from sandboxd_client.errors import ClientCode, NotStartedError, RefusedError, SandboxError
+from sandboxd_client.errors import ClientCode, NotStartedError, RefusedError
+from sandboxd_client.tools.definition import Tool, as_tools
+from sandboxd_client.tools.specs import spec_of
 
+from .branching import Branching
 from .files import Files
-from .flight import Flight
+from .running import Running
 from .session import Session
+from .tool_use import ToolUse
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
     from typing import Self, Unpack
 
-    from sandboxd_client.info import Limits, PolicyInfo, Protection, RulePage, SandboxOptions, SessionInfo
-    from sandboxd_client.results import Execution, Result, Verdict
+    from sandboxd_client.info import (
+        Limits,
+        PolicyInfo,
+        Protection,
+        RulePage,
+        SandboxOptions,
+        SessionInfo,
+        SessionSummary,
+    )
+    from sandboxd_client.results import Verdict
 
 OPEN_SECONDS = 60.0
 REQUEST_SECONDS = 30.0
-MARGIN_SECONDS = 2.0
-"""What a call may take beyond deadline, grace and the daemon's own tolerance, for the way there and back."""
 
 
-class Sandbox:
+class Sandbox(Running, Branching, ToolUse):
     """A sandbox: one Python interpreter in a jail, under a policy, that keeps its variables between calls.
 
     Nothing is opened by the constructor. It opens on entering `with`, by `open` or `create`, or with
@@ -55,6 +66,9 @@ class Sandbox:
         lease_seconds: how long the session survives a lost connection; None is the daemon's default.
         fresh: ask for a process started from exec, with an address layout and a hash seed of its own, also
             where the policy does not demand it. It takes an interpreter's start.
+        idle_seconds: how long it may do nothing while this client is connected; None is the daemon's default.
+        lifetime_seconds: how long it may live in all; None is the daemon's limit.
+        tools: functions that the code may call; they run here, never in the sandbox. See `tool`.
         open_timeout: seconds for starting a private daemon and opening the session.
         request_timeout: seconds for calls that run no code.
     """
@@ -68,6 +82,9 @@ class Sandbox:
         labels: Mapping[str, str] | None = None,
         lease_seconds: float | None = None,
         fresh: bool = False,
+        idle_seconds: float | None = None,
+        lifetime_seconds: float | None = None,
+        tools: Sequence[Tool | Callable[..., Any]] = (),
         open_timeout: float = OPEN_SECONDS,
         request_timeout: float = REQUEST_SECONDS,
     ) -> None:
@@ -77,10 +94,17 @@ class Sandbox:
             labels=dict(labels or {}),
             lease_seconds=lease_seconds or 0.0,
             fresh=fresh,
+            idle_seconds=idle_seconds or 0.0,
+            lifetime_seconds=lifetime_seconds or 0.0,
         )
+        self._tools = as_tools(tools)
         self._wanted_address = address
         self._open_seconds = open_timeout
         self._request_seconds = request_timeout
+        self._begin()
+
+    def _begin(self) -> None:
+        """Set what belongs to one session alone."""
         # Mutable state: `_session` and `_address` are written under `_opening`, `_closed` by whoever takes
         # `_closing`.
         self._opening = Turn()
@@ -89,7 +113,7 @@ class Sandbox:
         self._address = ""
         self._closed = False
         self._pid = os.getpid()
-        self.files = Files(self._ready, request_timeout)
+        self.files = Files(self._ready, self._request_seconds)
 
     @classmethod
     def create(
@@ -97,6 +121,48 @@ class Sandbox:
     ) -> Self:
         """Make a sandbox and open it; takes what the constructor takes."""
         return cls(policy, address, **options).open()
+
+    @classmethod
+    def attach(
+        cls,
+        session_id: str,
+        address: str | None = None,
+        *,
+        open_timeout: float = OPEN_SECONDS,
+        request_timeout: float = REQUEST_SECONDS,
+    ) -> Self:
+        """Take over a session that another process opened, by its `session_id`; that one's connection ends.
+
+        `follow` takes up what runs there, `checkpoints` tells what it can be brought back to.
+
+        Raises:
+            SessionLostError: it has ended; the message says why.
+            RefusedError: it is none of this user's.
+            NotStartedError: no daemon answers.
+        """
+        sandbox = cls("", address, open_timeout=open_timeout, request_timeout=request_timeout)
+        deadline = Deadline(open_timeout)
+        found = check_address(find_address(address, deadline))
+        sandbox._join(Connection(found), found, pb.Opened(session_id=session_id), deadline)
+        return sandbox
+
+    @classmethod
+    def list(
+        cls,
+        labels: Mapping[str, str] | None = None,
+        address: str | None = None,
+        *,
+        request_timeout: float = REQUEST_SECONDS,
+    ) -> tuple[SessionSummary, ...]:
+        """List the open sessions of this user that have all these labels. Their ids are not told: keep those."""
+        connection = Connection(check_address(find_address(address, Deadline(OPEN_SECONDS))))
+        try:
+            with rpc_errors():
+                request = pb.ListOwnRequest(labels=dict(labels or {}))
+                response = connection.sandbox.ListOwn(request, timeout=request_timeout)
+        finally:
+            connection.close()
+        return tuple(_decode.session_summary(one) for one in response.sessions)
 
     def __enter__(self) -> Self:
         return self.open()
@@ -132,77 +198,13 @@ class Sandbox:
         if self._session is not None:
             self._session.close()
 
-    def run_code(
-        self,
-        code: str,
-        *,
-        timeout: float | None = None,
-        on_stdout: Callback[str] | None = None,
-        on_stderr: Callback[str] | None = None,
-        on_result: Callback[Result] | None = None,
-        execution_id: str | None = None,
-        idempotent: bool = False,
-    ) -> Execution:
-        """Run code to its end, at most once, and return what came of it; a program that fails is a result.
-
-        It returns or raises within its deadline, its grace and a few seconds. When it is left early
-        (Ctrl-C, a cancelled task, an exception from a callback) the code is interrupted first.
-
-        Args:
-            code: Python source.
-            timeout: seconds; None or 0 is the policy's limit, which it may only narrow.
-            on_stdout: called with each piece of text as it is printed.
-            on_stderr: the same for standard error.
-            on_result: called with each displayed value.
-            execution_id: 8 to 64 characters of [A-Za-z0-9_-]; made up when not given. A repeat of the same id
-                and code is answered from the daemon's log.
-            idempotent: send the code once more when the connection broke and the daemon has no record of it.
-
-        Raises:
-            NotStartedError: nothing ran; safe to try again, also elsewhere.
-            InDoubtError: it may have run: ask with `get_execution`, never run it again unasked.
-            SessionLostError: variables and files are gone.
-        """
-        execute = _decode.execute_message(code, timeout, execution_id)
-        session = self._ready()
-        flight = Flight(
-            session,
-            execute,
-            functools.partial(
-                tell_listeners, {"stdout": on_stdout, "stderr": on_stderr, "result": on_result}
-            ),
-            bound_seconds=bound_seconds(session.opened, timeout),
-            idempotent=idempotent,
-        )
-        if not session.turn.take(0):
-            raise _busy()
-        try:
-            session.running = execute.execution_id
-            return flight.run()
-        except BaseException as error:
-            # Ctrl-C, a cancelled task, or the caller's own callback failed: nothing may run on unseen.
-            if flight.told_badly or not isinstance(error, SandboxError):
-                flight.abandon()
-            raise
-        finally:
-            session.running = ""
-            session.turn.give()
-
-    def interrupt(self) -> bool:
-        """Interrupt what runs, as Ctrl-C would; say whether something ran. `run_code` returns its outcome."""
-        return self._session is not None and self._session.interrupt()
-
-    def get_execution(self, execution_id: str) -> Execution | None:
-        """Ask what became of an execution; None while it runs. The way out of an InDoubtError, for 24 hours.
-
-        Raises:
-            RefusedError: EXECUTION_NOT_FOUND: the daemon has no record of it.
-        """
-        session = self._ready()
-        request = pb.GetExecutionRequest(execution_id=execution_id)
-        with rpc_errors():
-            record = session.connection.sandbox.GetExecution(request, timeout=self._request_seconds)
-        return execution_from_log(record) if record.state == pb.EXECUTION_STATE_FINISHED else None
+    def detach(self) -> None:
+        """Let the session go and live on: for its lease another process may attach to it. This sandbox is then closed."""
+        if not self._closing.take(0):
+            return
+        self._closed = True
+        if self._session is not None:
+            self._session.leave()
 
     def check(self, code: str, policy: str | None = None) -> Verdict:
         """Screen code without running it, under this sandbox's policy or another."""
@@ -248,6 +250,11 @@ class Sandbox:
     def display_id(self) -> str:
         """Return the session's public id."""
         return self._opened_session().opened.display_id
+
+    @property
+    def expires_at(self) -> float:
+        """Return the Unix time at which the session ends however much it is used."""
+        return self._opened_session().opened.expires_at_seconds
 
     @property
     def limits(self) -> Limits:
@@ -298,11 +305,48 @@ class Sandbox:
             self._check_usable()
         return self._session
 
+    def _twins(self, clones: builtins.list[pb.Opened]) -> builtins.list[Self]:
+        """Return sandboxes like this one for its clones, each attached to its own."""
+        deadline = Deadline(self._request_seconds)
+        connection = self._opened_session().connection
+        twins: builtins.list[Self] = []
+        try:
+            for opened in clones:
+                twin = copy.copy(self)
+                connection = connection.share()
+                twin._join(connection, self._address, opened, deadline)  # noqa: SLF001 - of this class
+                twins.append(twin)
+        except BaseException:
+            for twin in twins:
+                twin.close()
+            raise
+        return twins
+
+    def _join(self, connection: Connection, address: str, opened: pb.Opened, deadline: Deadline) -> None:
+        """Attach to a session that exists."""
+        self._begin()
+        session = Session(connection, address)
+        session.opened = opened
+        try:
+            session.attach(deadline)
+        except StreamBrokenError:
+            connection.close()
+            raise session.unreachable_error() from None
+        except BaseException:
+            connection.close()
+            raise
+        self._wanted = pb.Open(policy=session.opened.policy)
+        self._address = address
+        self._session = session
+
     def _open_session(self) -> Session:
         deadline = Deadline(self._open_seconds)
         address = find_address(self._wanted_address, deadline)
         connection = Connection(check_address(address))
         session = Session(connection, address)
+        session.desk.offer(self._tools)
+        del self._wanted.tools[:]
+        self._wanted.tools.extend(spec_of(tool) for tool in self._tools)
         try:
             session.open(self._wanted, deadline)
         except BaseException:
@@ -318,26 +362,3 @@ def find_address(wanted: str | None, deadline: Deadline) -> str:
     if not address:
         address = in_thread(functools.partial(_embedded.start, deadline))
     return address
-
-
-def tell_listeners(listeners: Mapping[str, Callback[str] | Callback[Result] | None], piece: Piece) -> None:
-    """Hand a piece to the caller's function for it."""
-    kind, value = piece
-    listener = listeners[kind]
-    if listener is not None:
-        tell(listener, value)  # type: ignore[arg-type]  # a piece's kind says its type
-
-
-def _busy() -> NotStartedError:
-    return NotStartedError(
-        "SESSION_BUSY",
-        "Another execution runs in this sandbox.",
-        remedy="Wait for it or open a second one.",
-    )
-
-
-def bound_seconds(opened: pb.Opened, timeout: float | None) -> float:
-    """Return how long a call may take in all: the daemon keeps deadline + grace + max(5 %, 50 ms)."""
-    wall = opened.limits.wall_seconds
-    deadline = min(timeout, wall) if timeout and wall else timeout or wall
-    return deadline + opened.grace_seconds + max(0.05 * deadline, 0.05) + MARGIN_SECONDS

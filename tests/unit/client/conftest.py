@@ -34,7 +34,7 @@ def sandbox(fake: FakeDaemon) -> Iterator[Sandbox]:
 def _short_margin(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait less for daemons that stay silent on purpose; the real bound has a test of its own."""
     for half in ("_async", "_sync"):
-        monkeypatch.setattr(f"sandboxd_client.{half}.sandbox.MARGIN_SECONDS", 0.2)
+        monkeypatch.setattr(f"sandboxd_client.{half}.running.MARGIN_SECONDS", 0.2)
         monkeypatch.setattr(f"sandboxd_client.{half}.flight.ABANDON_SECONDS", 0.2)
         monkeypatch.setattr(f"sandboxd_client.{half}.flight.REPLAY_SECONDS", 0.3)
         monkeypatch.setattr(f"sandboxd_client.{half}.session.CLOSE_SECONDS", 0.5)

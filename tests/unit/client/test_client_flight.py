@@ -8,7 +8,7 @@ import time
 import pytest
 from fake_daemon import CUT, END, LOSE, FakeDaemon, info, result, stderr, stdout
 from sandboxd_client import InDoubtError, NotStartedError, Outcome, Sandbox, SessionLostError
-from sandboxd_client._sync.sandbox import bound_seconds
+from sandboxd_client._sync.running import bound_seconds
 from sandboxd_proto.v1 import sandbox_pb2 as pb
 
 
@@ -120,7 +120,7 @@ def test_a_daemon_that_does_not_even_answer_the_question_holds_nobody(
 def test_the_bound_is_deadline_grace_tolerance_and_margin(
     timeout: float | None, wall: float, bound: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sandboxd_client._sync.sandbox.MARGIN_SECONDS", 2.0)
+    monkeypatch.setattr("sandboxd_client._sync.running.MARGIN_SECONDS", 2.0)
     opened = pb.Opened(limits=pb.Limits(wall_seconds=wall), grace_seconds=0.25)
     assert bound_seconds(opened, timeout) == pytest.approx(bound)
 
