@@ -44,7 +44,7 @@ OPEN_SECONDS = 60.0
 REQUEST_SECONDS = 30.0
 
 
-class AsyncSandbox(AsyncRunning, AsyncToolUse, AsyncBranching):
+class AsyncSandbox(AsyncRunning, AsyncBranching, AsyncToolUse):
     """A sandbox: one Python interpreter in a jail, under a policy, that keeps its variables between calls.
 
     Nothing is opened by the constructor. It opens on entering `async with`, by `open` or `create`, or with

@@ -46,7 +46,7 @@ OPEN_SECONDS = 60.0
 REQUEST_SECONDS = 30.0
 
 
-class Sandbox(Running, ToolUse, Branching):
+class Sandbox(Running, Branching, ToolUse):
     """A sandbox: one Python interpreter in a jail, under a policy, that keeps its variables between calls.
 
     Nothing is opened by the constructor. It opens on entering `with`, by `open` or `create`, or with
