@@ -41,7 +41,9 @@ class Family:
 
     def __init__(self, tell: Tell) -> None:
         self.guests: Dict[int, Guest] = {}
-        self._helpers: Set[int] = set()
+        self._helper = 0
+        self._leavings: List[str] = []  # to be removed, once the helper has time
+        self._switch_ids = False
         self._tell = tell
 
     def workdir(self, number: int) -> Optional[str]:
@@ -74,7 +76,9 @@ class Family:
             self._ended(pid, status)
 
     def _ended(self, pid: int, status: int) -> None:
-        self._helpers.discard(pid)
+        if pid == self._helper:
+            self._helper = 0
+            self._remove_some()
         for number, guest in self.guests.items():
             if guest.pid == pid:
                 guest.pid = 0
@@ -110,7 +114,7 @@ class Family:
         if guest.pid:
             self._kill(guest.pid, dead)
         for _ in range(MAX_ROUNDS):
-            spared = dead | self._helpers | {one.pid for one in self.guests.values()}
+            spared = dead | {self._helper} | {one.pid for one in self.guests.values()}
             orphans = [pid for pid in _children() if pid not in spared]
             if not orphans:
                 self.reap()
@@ -140,12 +144,23 @@ class Family:
                 guest.nursery.close()
 
     def remove(self, places: List[str], *, switch_ids: bool) -> None:
-        """Have directories of members removed by a helper with the guest's ids, inside the box's limits."""
-        with contextlib.suppress(OSError):  # no room for a process: the files go with the tree
+        """Have directories of members removed by a helper with the guest's ids, inside the box's limits; one at a time."""
+        self._leavings += places
+        self._switch_ids = switch_ids
+        self._remove_some()
+
+    def _remove_some(self) -> None:
+        if self._helper or not self._leavings:
+            return
+        places, self._leavings = self._leavings, []
+        try:
             pid = os.fork()
-            if pid == 0:
-                _remove(places, switch_ids=switch_ids)
-            self._helpers.add(pid)
+        except OSError:  # no room for a process: with the next ones, or with the tree
+            self._leavings = places
+            return
+        if pid == 0:
+            _remove(places, switch_ids=self._switch_ids)
+        self._helper = pid
 
 
 def _children() -> List[int]:
