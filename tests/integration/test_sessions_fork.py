@@ -376,7 +376,7 @@ def test_checkpoints_are_several_replaced_dropped_and_told_on_attach(
     assert [one.name for one in sandbox.checkpoints] == ["c2", "c0"]
     error = refusal(sandbox.rollback, "c1")
     assert (error.code, type(error)) == ("CHECKPOINT_NOT_FOUND", RefusedError)
-    assert "c2" in error.message
+    assert error.remedy == "It has: c2, c0."
     assert refusal(sandbox.drop_checkpoint, "c1").code == "CHECKPOINT_NOT_FOUND"
     token = sandbox.session_id
     sandbox.detach()
