@@ -97,6 +97,10 @@ class GuestLink:
         self._write(_LENGTH.pack(len(body)) + body)
         return self._finished
 
+    def order(self, frame: bytes) -> None:
+        """Send a frame that no cell belongs to, between cells."""
+        self._write(frame)
+
     def _write(self, data: bytes) -> None:
         try:
             sent = self._control.send(data, socket.MSG_NOSIGNAL)

@@ -95,6 +95,11 @@ class Interpreter:
         self._restriction = Restriction(workdir)
         self.prepare()
 
+    def move(self, workdir: str) -> None:
+        """Take another work directory."""
+        if self._restriction is not None:
+            self._restriction.move(workdir)
+
     def run(self, code: str, filename: str, program: bytes = b"") -> Any:
         """Run a cell, or what was compiled of it, and give the value of its last expression, or None.
 

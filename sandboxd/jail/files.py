@@ -14,7 +14,7 @@ import os
 import stat
 from typing import Any, Dict, List, Optional, Tuple
 
-from sandboxd.jail import kernel, lockdown, wire
+from sandboxd.jail import kernel, lockdown, mounts, wire
 
 RESOLVE = (
     kernel.RESOLVE_BENEATH
@@ -27,11 +27,14 @@ TEMPORARY = ".sandboxd-upload"
 Answer = Tuple[wire.Message, Optional[int]]
 
 
-def answer(message: wire.Message, *, as_guest: bool) -> Answer:
-    """Carry out one file request; errors become the reply's "error" (an errno name) and never raise."""
+def answer(message: wire.Message, *, as_guest: bool, place: str = mounts.WORK) -> Answer:
+    """Carry out one file request below a member's work directory `place`.
+
+    Errors become the reply's "error" (an errno name) and never raise.
+    """
     reply: wire.Message = {"op": "file", "request": message.get("request")}
     try:
-        with _GuestIds(as_guest), _Root() as root:
+        with _GuestIds(as_guest), _Root(place) as root:
             body, descriptor = _OPERATIONS[str(message.get("do"))](root, str(message["path"]), message)
     except OSError as error:
         reply["error"] = errno.errorcode.get(error.errno or 0, "EIO")
@@ -61,8 +64,22 @@ class _GuestIds:
 
 
 class _Root:
+    """The directory below which a request stays; that of a clone lies where its program can rename, and set links."""
+
+    def __init__(self, place: str) -> None:
+        self.place = place
+
     def __enter__(self) -> int:
-        self.fd = os.open("/work", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        clone = self.place != mounts.WORK
+        self.fd = os.open(
+            mounts.CLONES if clone else mounts.WORK, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+        )
+        if clone:
+            base = self.fd
+            try:
+                self.fd = _directory(base, os.path.relpath(self.place, mounts.CLONES))
+            finally:
+                os.close(base)
         return self.fd
 
     def __exit__(self, *_: object) -> None:

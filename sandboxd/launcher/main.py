@@ -21,6 +21,8 @@ from sandboxd.launcher import protections, protocol
 from sandboxd.launcher.box import Box
 from sandboxd.launcher.cgroups import household
 from sandboxd.launcher.channel import Channel
+from sandboxd.launcher.ends import close_all
+from sandboxd.launcher.forks import answer_fork
 from sandboxd.launcher.host import Host
 from sandboxd.launcher.pool import Pool, PoolBounds
 from sandboxd.launcher.turnover import Term, Zygotes
@@ -38,7 +40,7 @@ class Launcher:
         self._finished = asyncio.Event()
         self._channel = Channel(sock, self._on_message, lambda _: self._finished.set())
         self._numbers = itertools.count(1)
-        self._boxes: dict[int, Box] = {}
+        self._boxes: dict[int, Box] = {}  # by the number of each of its members
         self._host: Host | None = None
         self._zygotes: Zygotes | None = None
         self._pool: Pool | None = None
@@ -91,6 +93,8 @@ class Launcher:
             self._spawn(message.request, self._open(message))
         elif isinstance(message, protocol.Close):
             self._spawn(message.request, self._close_box(message))
+        elif isinstance(message, protocol.Fork | protocol.Keep | protocol.RollBack | protocol.Drop):
+            self._spawn(message.request, self._fork(message))
         elif isinstance(message, protocol.Count):
             pools = self._pool.stats() if self._pool is not None else []
             self._notify(protocol.Counted(message.request, [dataclasses.asdict(one) for one in pools]))
@@ -98,14 +102,16 @@ class Launcher:
             self._on_box_message(message)
 
     def _on_box_message(self, message: protocol.FrontMessage | protocol.LauncherMessage) -> None:
-        box = self._boxes.get(getattr(message, "box", 0))
-        if isinstance(message, protocol.Begin) and box is not None:
-            box.begin(message)
-        elif isinstance(message, protocol.Interrupt) and box is not None:
-            box.interrupt(message.execution, message.cause, message.code)
+        number: int = getattr(message, "box", 0)
+        box = self._boxes.get(number)
+        member = box.member(number) if box is not None else None
+        if isinstance(message, protocol.Begin) and member is not None:
+            member.begin(message)
+        elif isinstance(message, protocol.Interrupt) and member is not None:
+            member.interrupt(message.execution, message.cause, message.code)
         elif isinstance(message, protocol.End):
-            if box is not None:
-                box.end(message.execution)
+            if member is not None:
+                member.end(message.execution)
             if message.request:
                 self._notify(protocol.Stopped(message.request))
         elif isinstance(message, protocol.File):
@@ -176,13 +182,12 @@ class Launcher:
         try:
             fds = await box.check_out(message.limits)
             try:
-                assert box.meter is not None
                 total = message.limits.get("memory_enforce") == "total"
                 protections.check_required(box.protections, message.require, memory_total=total)
                 self._boxes[box.number] = box
                 opened = protocol.Opened(
                     message.request, box.number, box.python, [list(row) for row in box.protections], pooled,
-                    box.meter.guest_pid, list(box.counters),
+                    box.first.meter.guest_pid, list(box.counters),
                 )  # fmt: skip
                 self._notify(opened, (*fds, *box.counters.values()))
             finally:
@@ -198,8 +203,19 @@ class Launcher:
     async def _close_box(self, message: protocol.Close) -> None:
         box = self._boxes.pop(message.box, None)
         if box is not None:
-            await box.close()
+            await box.leave(message.box)
         self._notify(protocol.Closed(message.request))
+
+    async def _fork(self, message: protocol.Fork | protocol.Keep | protocol.RollBack | protocol.Drop) -> None:
+        box = self._boxes.get(message.box)
+        if box is None or not box.healthy:
+            raise SandboxdError(Code.SESSION_LOST, "The session is gone.", remedy="Open a new one.")
+        number = next(self._numbers)
+        reply, fds = await answer_fork(box, message, number)
+        if isinstance(reply, protocol.Forked):
+            self._boxes[number] = box
+        self._notify(reply, fds)
+        close_all(fds)
 
 
 def main() -> int:

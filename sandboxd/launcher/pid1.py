@@ -20,14 +20,14 @@ class Pid1:
 
     Args:
         sock: the socket whose end is the box's lease; owned from now on.
-        on_answer: told the operation of an answer at once; who waits for it hears of it in a later turn of the loop.
+        on_answer: told of an answer at once; who waits for it hears of it in a later turn of the loop.
         on_message: takes what no step waits for, and owns its descriptors.
     """
 
     def __init__(
         self,
         sock: socket.socket,
-        on_answer: Callable[[str], None],
+        on_answer: Callable[[wire.Message], None],
         on_message: Callable[[wire.Message, list[int]], None],
     ) -> None:
         self._loop = asyncio.get_running_loop()
@@ -41,7 +41,7 @@ class Pid1:
         self._channel.send(message, fds)
 
     def expect(self, answer: str) -> asyncio.Future[Answer]:
-        """Wait for an answer, with `in_time`, to what was sent or will be."""
+        """Wait for an answer, with `in_time`, to what was sent or will be: an operation, or "operation:member"."""
         waiting: asyncio.Future[Answer] = self._loop.create_future()
         self._steps[answer] = waiting
         return waiting
@@ -70,11 +70,12 @@ class Pid1:
             raise SandboxdError(Code.JAIL_FAILED, f"pid 1 did not answer {step!r} in time.") from None
 
     def _hear(self, message: wire.Message, fds: list[int]) -> None:
-        waiting = self._steps.pop(message["op"], None)
+        key = f"{message['op']}:{message['member']}" if "member" in message else message["op"]
+        waiting = self._steps.pop(key, None)
         if waiting is None or waiting.done():
             self._on_message(message, fds)
         else:
-            self._on_answer(message["op"])
+            self._on_answer(message)
             waiting.set_result((message, fds))
 
     def silent(self, reason: str) -> None:

@@ -306,7 +306,7 @@ CONTROLS = (
     Control("session of its own", _off(ZYGOTE, "os.setsid()"), ("identity/names",), says="session"),
     Control(
         "the stop between snippets",
-        _off(BOX, "self._rest.rest(self._guest_fd, self.meter.guest_pid)"),
+        _off(BOX, "self._rest.rest(standing.pidfd, standing.meter.guest_pid)"),
         ("wake/orphans", "wake/threads", "channel/forge_and_stay"),
     ),
     Control(
