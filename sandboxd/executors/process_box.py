@@ -62,6 +62,11 @@ class ProcessBox:
         self._forks = Forks(home, self._number)
         home.enter(self)
 
+    @property
+    def variables_lost(self) -> bool:
+        """See `Box.variables_lost`."""
+        return self._variables_lost
+
     # ---- executing ------------------------------------------------------------------------------------------
 
     async def execute(self, job: Job, sink: Sink) -> Result:
