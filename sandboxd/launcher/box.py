@@ -28,6 +28,7 @@ from sandboxd.launcher.rest import Freezer, Rest, Stopper
 from sandboxd.launcher.sharing import sharing_rows
 from sandboxd.launcher.zygotes import Zygote
 
+AWAKE_SECONDS = 0.002
 PIDS_OF_OURS = 1  # pid 1 shares the leaf with the guest
 
 Notify = Callable[[protocol.LauncherMessage, tuple[int, ...]], None]
@@ -265,16 +266,22 @@ class Box:
         self._rest.wake(standing.pidfd)
 
     def release(self) -> None:
-        """The fork is over."""
+        """The fork is over. One of many is followed by the next at once: to freeze and thaw all for each would cost most."""
         self._holds -= 1
         self._limit(self.limits)
-        self.rest()
+        self._loop.call_later(AWAKE_SECONDS, self.rest)
 
     def rest(self) -> None:
         """Stop everything in the box until the next execution begins, unless a member is in the midst of one."""
         members = self.members.values()
         standing = next((one for one in members if one.alive), None)
-        if standing is None or self._rest is None or self._holds or any(one.executes for one in members):
+        if (
+            self._closing
+            or standing is None
+            or self._rest is None
+            or self._holds
+            or any(one.executes for one in members)
+        ):
             return
         self._rest.rest(standing.pidfd, standing.meter.guest_pid)
 
