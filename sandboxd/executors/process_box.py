@@ -212,6 +212,10 @@ class ProcessBox:
             except SandboxdError:
                 self._variables_lost = True
                 raise
+            finally:
+                # One that was being started when this was asked has come meanwhile, and was ended for it.
+                if (old := self._guest_gone()) is not None:
+                    old.close()
             self._variables_lost = False
             self._take_guest(rolled.guest_pid, fds)
 
