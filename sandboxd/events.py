@@ -162,6 +162,8 @@ class Verdict:
     route_to: str = ""
     stats: SourceStats = SourceStats()
     program: bytes = field(default=b"", repr=False, compare=False)
+    binds: tuple[str, ...] = field(default=(), repr=False, compare=False)
+    """Names that it may leave to the session's next snippets; `*` where that cannot be told. A claim."""
 
 
 class ToolCallers(StrEnum):

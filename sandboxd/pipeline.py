@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from sandboxd.policy import Policy
     from sandboxd.quota import Admission
     from sandboxd.routing import Router
+    from sandboxd.screen.tools import SessionNames
     from sandboxd.undo import SafetyNet
 
 _logger = logging.getLogger(__name__)
@@ -81,6 +82,8 @@ class Snippet:
     deadline_seconds: float
     rollback_on_error: bool = False
     source_sha256: str = field(init=False)
+    names: SessionNames | None = field(default=None, repr=False, compare=False)
+    """The session's tools, for the screen: its calls are checked before anything runs."""
 
     def __post_init__(self) -> None:
         digest = hashlib.sha256(self.code.encode("utf-8", "surrogatepass")).hexdigest()
@@ -158,10 +161,14 @@ class Pipeline:
             LOG_FAILED).
         """
         snippet = flight.snippet
-        verdict = await self._router.check(snippet.code, snippet.policy)
+        names = snippet.names
+        signatures = names.signatures if names is not None else None
+        verdict = await self._router.check(snippet.code, snippet.policy, signatures=signatures)
         ended = _without_running(verdict, snippet.code)
         if ended is not None:
             return await self._recorded(flight, verdict, emit, ended)
+        if names is not None:
+            names.take(verdict.binds)
         if not await flight.wait_in(self._admission):
             return await self._recorded(flight, verdict, emit, _stopped(flight.stopped_by))
         try:

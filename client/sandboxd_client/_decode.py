@@ -28,6 +28,8 @@ from .results import (
     Outcome,
     Result,
     SourceStats,
+    ToolState,
+    ToolUse,
     Usage,
     Verdict,
 )
@@ -176,6 +178,24 @@ def final_answer(message: pb.Result) -> FinalAnswer | None:
     if not message.HasField("final_answer"):
         return None
     return FinalAnswer(json=message.final_answer.json, text=message.final_answer.text)
+
+
+def tool_state(number: int) -> ToolState:
+    """Return the state's name."""
+    value = pb.ToolState.DESCRIPTOR.values_by_number.get(number)
+    name = value.name.removeprefix("TOOL_STATE_") if value is not None else ""
+    return ToolState[name] if name in ToolState.__members__ else ToolState.UNKNOWN
+
+
+def tool_use(message: pb.ToolUse) -> ToolUse:
+    """Return a tool call that is over."""
+    return ToolUse(
+        call_id=message.call_id,
+        tool=message.tool,
+        state=tool_state(message.state),
+        code=message.code,
+        seconds=message.seconds,
+    )
 
 
 def display(message: pb.Display) -> Result:

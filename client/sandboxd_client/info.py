@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias, TypedDict
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any
+
+    from .tools import Tool
 
 FileKind: TypeAlias = Literal["file", "directory", "other"]
 OnError: TypeAlias = Literal["keep", "rollback"]
@@ -38,6 +41,7 @@ class SandboxOptions(TypedDict, total=False):
     fresh: bool
     idle_seconds: float | None
     lifetime_seconds: float | None
+    tools: Sequence[Tool | Callable[..., Any]]
     open_timeout: float
     request_timeout: float
 

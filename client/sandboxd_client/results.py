@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from .info import FileInfo
+
 MIME_TEXT = "text/plain"
 MIME_HTML = "text/html"
 MIME_MARKDOWN = "text/markdown"
@@ -60,6 +62,31 @@ class Usage:
     output_bytes: int | None = None
     tool_calls: int | None = None
     sources: dict[str, str] = field(default_factory=dict)
+
+
+class ToolState(StrEnum):
+    """How a tool call ended: exactly one."""
+
+    FINISHED = "finished"
+    FAILED = "failed"  # the function raised, or its result was refused
+    DENIED = "denied"  # it never reached the function: unknown, schema, policy or budget
+    TIMED_OUT = "timed_out"  # whether it took effect is not known
+    CUT_OFF = "cut_off"  # the snippet ended first: whether it took effect is not known
+    UNKNOWN = "unknown"  # of a newer daemon, that this client does not know
+
+
+@dataclass(frozen=True, slots=True)
+class ToolUse:
+    """A tool call of an execution, as the daemon saw it.
+
+    `code` says why it did not finish: a stable code, or the class of the function's exception.
+    """
+
+    call_id: str
+    tool: str
+    state: ToolState
+    code: str = ""
+    seconds: float = 0.0
 
 
 class Decision(StrEnum):
@@ -234,6 +261,11 @@ class Execution:
 
     `text` is the repr of the last expression's value, or None. `output_expired` says that outcome and usage
     come from the daemon's log and that output and results were no longer kept.
+
+    `files` are those below the work directory that the program made or changed, as the daemon found them; `files_truncated`
+    says that there may be more.
+    come from the daemon's log and that output and results were no longer kept. `tool_calls` are in the order in which the
+    program made them; `tool_calls_left_out` more are not listed.
     """
 
     execution_id: str
@@ -252,6 +284,10 @@ class Execution:
     routing: Verdict | None = None
     rolled_back: bool = False
     restored_from: str = ""
+    files: list[FileInfo] = field(default_factory=list)
+    files_truncated: bool = False
+    tool_calls: tuple[ToolUse, ...] = ()
+    tool_calls_left_out: int = 0
 
     @property
     def ok(self) -> bool:

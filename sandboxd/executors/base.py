@@ -128,6 +128,12 @@ class Box(Protocol):
     async def remove_file(self, path: str) -> None:
         """Remove a file or an empty directory."""
 
+    async def rename_file(self, path: str, new_path: str) -> FileStat:
+        """Give a file or directory another name, in one step; a file of that name is replaced, parents are made."""
+
+    async def make_directory(self, path: str) -> FileStat:
+        """Make a directory with its parents; one that is there already is no error."""
+
     workdir: str
     """Where relative paths lead: /work, and for a clone a directory of its own."""
 

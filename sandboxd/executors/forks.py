@@ -63,6 +63,12 @@ class Home:
         """Count a box in."""
         self.boxes.add(box)
 
+    def killed_by_memory(self, victim: ProcessBox) -> None:
+        """See that the death of one is not counted as another's."""
+        for box in self.boxes:
+            if box is not victim:
+                box.memory_killed_another()
+
     def leave(self, box: ProcessBox) -> None:
         """Count a box out. Idempotent."""
         self.boxes.discard(box)

@@ -39,6 +39,7 @@ class Claim:
     text: str | None
     error: ProgramError | None
     final: FinalAnswer | None
+    wrote: bool = False  # it may have changed files: a hint to look
 
 
 class GuestLink:
@@ -265,6 +266,7 @@ def _claim(frame: dict[str, Any]) -> Claim:
         text=None if frame.get("text") is None else _text(frame["text"]),
         error=None if error is None else _error(error),
         final=None if final is None else FinalAnswer(_text(final["json"]), _text(final["text"])),
+        wrote=frame.get("wrote") is True,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Any
 
 from sandboxd.errors import Code, SandboxdError
@@ -16,6 +17,13 @@ _ERRORS = {
     "ELOOP": (Code.FILE_PATH_INVALID, "leads through a symbolic link"),
     "EXDEV": (Code.FILE_PATH_INVALID, "leads out of /work"),
     "EINVAL": (Code.FILE_PATH_INVALID, "is no path for this operation"),
+    "EEXIST": (Code.FILE_FAILED, "is there already, and is no directory"),
+    "EACCES": (
+        Code.FILE_FAILED,
+        "cannot be reached: the mode that a program gave it, or its directory, forbids it",
+    ),
+    "EBUSY": (Code.FILE_FAILED, "was replaced by a program while it was written"),
+    "ENOMEM": (Code.FILE_FAILED, "cannot be served: the session's memory is used up"),
     "ENAMETOOLONG": (Code.FILE_PATH_INVALID, "is too long"),
     "EISDIR": (Code.FILE_NOT_REGULAR, "is a directory"),
     "ENXIO": (Code.FILE_NOT_REGULAR, "is neither a file nor a directory"),
@@ -35,13 +43,18 @@ def relative(path: str) -> str:
     inner = path[len(ROOT) :].lstrip("/") if path == ROOT or path.startswith(ROOT + "/") else path
     parts = [part for part in inner.split("/") if part not in ("", ".")]
     too_long = len(path.encode("utf-8", "surrogatepass")) > MAX_PATH_BYTES
-    if inner.startswith("/") or ".." in parts or "\0" in path or too_long or not path.isprintable():
+    if inner.startswith("/") or ".." in parts or too_long or not all(map(_may_stand, path)):
         raise SandboxdError(
             Code.FILE_PATH_INVALID,
             f"The path {path[:80]!r} is not below /work.",
             remedy="Use a printable path relative to /work, without '..'.",
         )
     return "/".join(parts) or "."
+
+
+def _may_stand(character: str) -> bool:
+    """Tell whether a path may hold it: no control, no invisible one, no half of a pair; spaces of all kinds."""
+    return character.isprintable() or unicodedata.category(character) == "Zs"
 
 
 def failure(path: str, error: str) -> SandboxdError:

@@ -18,9 +18,10 @@ from sandboxd.executors import paths
 from sandboxd.executors.base import Box, FileStat, Job, Sink
 from sandboxd.executors.forks import Forks, Home
 from sandboxd.executors.guest import GuestLink
+from sandboxd.executors.made import MadeFiles
 from sandboxd.executors.run import Run
 from sandboxd.launcher import protocol
-from sandboxd.launcher.meter import Meter
+from sandboxd.launcher.meter import SCRATCH, Meter
 
 REST_SECONDS = 0.002
 """How long after a result the box runs on: the next snippet of a program that loops comes sooner, and finds it awake."""
@@ -61,6 +62,7 @@ class ProcessBox:
         self._meter.watch(born.guest_pid)
         self._forks = Forks(home, self._number)
         home.enter(self)
+        self._made = MadeFiles(home.counters.get(SCRATCH), self._changes)
 
     @property
     def variables_lost(self) -> bool:
@@ -93,6 +95,7 @@ class ProcessBox:
             await self._last.settle()
         guest = await self._ready_guest()
         self._check_open()
+        self._meter.share(shared=len(self._home.boxes) > 1)
         run = self._run = Run(
             self._link, self._number, next(self._executions),
             guest=guest, meter=self._meter, limits=self._limits, sink=sink,
@@ -100,12 +103,14 @@ class ProcessBox:
         lost_before, self._variables_lost = self._variables_lost, False
         if self._cancelled:
             asyncio.get_running_loop().call_soon(self.cancel, self._cancelled)  # once the clocks have started
+        self._made.begin()
         try:
-            result = await run.go(job)
+            # While it looks for files the run is still the one that is told of a signal to it, or of its death.
+            result = await self._made.add(await run.go(job), job.deadline_seconds, hint=run.wrote)
         finally:
             self._run = None
             self._ran = self._last = run
-        lost = result.variables_lost or lost_before
+        lost = result.variables_lost or lost_before or run.dead
         return dataclasses.replace(result, variables_lost=lost)
 
     async def _ready_guest(self) -> GuestLink:
@@ -144,6 +149,8 @@ class ProcessBox:
 
     def guest_died(self, message: protocol.GuestDied) -> None:
         """The launcher says that the interpreter is gone."""
+        if message.cause == "oom":
+            self._home.killed_by_memory(self)
         old = self._guest_gone()
         if old is None:
             return
@@ -152,6 +159,10 @@ class ProcessBox:
         else:
             self._variables_lost = True
         old.close()
+
+    def memory_killed_another(self) -> None:
+        """The memory limit of the tree killed another member's interpreter: none of this one's."""
+        self._meter.oom_of_others += 1
 
     def _guest_gone(self) -> GuestLink | None:
         """Wait for another interpreter from here on; returns the last one's ends, if it was not gone before."""
@@ -283,10 +294,12 @@ class ProcessBox:
     # ---- files ----------------------------------------------------------------------------------------------
 
     async def _file(
-        self, do: str, path: str, *, upload: int = 0, keep: bool = False
+        self, do: str, path: str, *, upload: int = 0, keep: bool = False, to: str = "", since_ns: int = 0
     ) -> tuple[protocol.FileDone, list[int]]:
         self._check_open()
-        request = protocol.File(self._link.number(), self._number, do, paths.relative(path), upload, keep)
+        request = protocol.File(
+            self._link.number(), self._number, do, paths.relative(path), upload, keep, to, since_ns
+        )
         done, fds = await self._link.ask(request, protocol.FileDone)
         if done.error:
             raise paths.failure(path, done.error)
@@ -311,8 +324,14 @@ class ProcessBox:
 
     async def list_files(self, path: str) -> tuple[list[FileStat], bool]:
         """See `Box.list_files`."""
-        _, fds = await self._file("list", path)
-        with open(fds[0], "rb") as file:  # noqa: ASYNC230, PTH123  a memfd: no disk behind it
+        return self._listing(await self._file("list", path))
+
+    async def _changes(self, since_ns: int, again: bool) -> tuple[list[FileStat], bool]:
+        return self._listing(await self._file("changes", ".", since_ns=since_ns, keep=again))
+
+    @staticmethod
+    def _listing(answer: tuple[protocol.FileDone, list[int]]) -> tuple[list[FileStat], bool]:
+        with open(answer[1][0], "rb") as file:  # noqa: PTH123  a memfd: no disk behind it
             file.seek(0)
             listing = json.loads(file.read(MAX_LISTING_BYTES))
         return [paths.file_stat(entry) for entry in listing["files"]], bool(listing["truncated"])
@@ -325,6 +344,16 @@ class ProcessBox:
     async def remove_file(self, path: str) -> None:
         """See `Box.remove_file`."""
         await self._file("remove", path)
+
+    async def rename_file(self, path: str, new_path: str) -> FileStat:
+        """See `Box.rename_file`."""
+        done, _ = await self._file("rename", path, to=paths.relative(new_path))
+        return paths.file_stat(done.stat)
+
+    async def make_directory(self, path: str) -> FileStat:
+        """See `Box.make_directory`."""
+        done, _ = await self._file("mkdir", path)
+        return paths.file_stat(done.stat)
 
     def abandon(self) -> None:
         """Close without waiting, for a caller that gave up."""

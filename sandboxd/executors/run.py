@@ -41,13 +41,19 @@ class Run:
         self._ending: protocol.Ending | None = None
         self.contested = False
         """Whether a signal to end it may still be on its way: `settle` before another execution begins."""
+        self.wrote = True
+        """Whether files may have changed, by the guest's word or for want of it."""
         self._death: protocol.GuestDied | None = None
         self._lost = ""
 
     async def go(self, job: Job) -> Result:
         """Start the clocks, send the cell, wait for its end."""
         before, started = self._read(self._meter.begin), time.monotonic()
-        self._link.tell(protocol.Begin(self._box, self._number, job.deadline_seconds, before.counters()))
+        self._link.tell(
+            protocol.Begin(
+                self._box, self._number, job.deadline_seconds, before.counters(), self._meter.shared
+            )
+        )
         claim = await self._guest.run(
             job.execution_id,
             job.code,
@@ -58,6 +64,7 @@ class Run:
         )
         if claim is None:
             return self._died()
+        self.wrote = claim.wrote
         elapsed = time.monotonic() - started
         used = self._read(self._meter.read).since(before, elapsed)
         cpu_left = self._limits.cpu_seconds - (used.cpu_seconds or 0.0)
@@ -118,6 +125,11 @@ class Run:
         """The whole box is gone."""
         self._lost = reason
         self._guest.abandon()
+
+    @property
+    def dead(self) -> bool:
+        """Tell whether its interpreter is gone."""
+        return self._death is not None
 
     # ---- results --------------------------------------------------------------------------------------------
 

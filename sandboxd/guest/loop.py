@@ -21,6 +21,7 @@ from sandboxd.guest.frames import EXIT_FAILED, Channel
 from sandboxd.guest.interrupts import Gate
 from sandboxd.guest.settings import Settings
 from sandboxd.guest.streams import Streams
+from sandboxd.guest.writing import Writing
 
 if TYPE_CHECKING:
     import socket
@@ -61,6 +62,7 @@ class Session:
         self._pid = _getpid()
         self._restricted: Optional[bool] = None  # the first cell decides, for the whole session
         self._streams = Streams(gate)
+        self._writing = Writing()
         self._loop = CellLoop()
         self._interpreter = Interpreter(self._loop)
         self._displays = display.Displays(channel, settings)
@@ -125,6 +127,7 @@ class Session:
         if cell and not self._admits(program):
             return _result(cell, error=_told("RuntimeError", _MIXED))
         self._displays.begin(cell)
+        self._writing.begin()
         self._answer.value = None
         self._interpreter.prepare()
         text, error = self._gate.call(self._attempt, code, filename, program)
@@ -138,7 +141,8 @@ class Session:
             error = None
         described = None if error is None else self._reporter.describe(error, filename)
         self._streams.settle()
-        return _result(cell, text=text, error=described, final=self._answer.value)
+        wrote = self._writing.seen()
+        return _result(cell, text=text, error=described, final=self._answer.value, wrote=wrote)
 
     def _admits(self, program: bytes) -> bool:
         """Tell whether this cell is of the session's kind. A restricted session never runs plain text, whoever asks."""
@@ -210,7 +214,12 @@ def _told(name: str, message: str) -> Dict[str, Any]:
 
 
 def _result(
-    cell: Any, *, text: Optional[str] = None, error: Optional[Dict[str, Any]] = None, final: Any = None
+    cell: Any,
+    *,
+    text: Optional[str] = None,
+    error: Optional[Dict[str, Any]] = None,
+    final: Any = None,
+    wrote: bool = False,
 ) -> Dict[str, Any]:
     ok = error is None
     return {
@@ -220,4 +229,5 @@ def _result(
         "text": text if ok else None,
         "error": error,
         "final": final,
+        "wrote": wrote,
     }

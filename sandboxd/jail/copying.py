@@ -12,8 +12,9 @@ import os
 import stat
 from typing import Dict, List, Optional, Tuple
 
+from sandboxd.jail import below
+
 PIECE_BYTES = 1 << 20
-SKIPPED = ".sandboxd-upload"  # an upload under way is no file yet: see `sandboxd.jail.files`
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _Links = Dict[Tuple[int, int], str]
 
@@ -64,7 +65,7 @@ def copy_tree(source: str, target: str) -> None:
 
 
 def _copy_one(level: _Level, name: str, links: _Links, root: int) -> Optional[_Level]:
-    if name.startswith(SKIPPED):
+    if name.startswith(below.TEMPORARY):
         return None
     info = os.stat(name, dir_fd=level.source, follow_symlinks=False)
     path = level.path + name

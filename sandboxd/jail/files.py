@@ -2,28 +2,24 @@
 
 Every path is resolved by openat2 with BENEATH, NO_SYMLINKS, NO_MAGICLINKS and NO_XDEV: a name that a hostile guest planted
 can lead nowhere else. What comes back is a descriptor of a regular file, or a list in a memfd; sizes and kinds come from
-fstat on that descriptor, never from a path twice.
+fstat on that descriptor, never from a path twice. An upload has no name until it is whole: no guest can change it, and who
+dies in the midst of one leaves nothing.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
 import stat
 from typing import Any, Dict, List, Optional, Tuple
 
-from sandboxd.jail import kernel, lockdown, mounts, wire
+from sandboxd.jail import below, changes, kernel, lockdown, mounts, wire
 
-RESOLVE = (
-    kernel.RESOLVE_BENEATH
-    | kernel.RESOLVE_NO_SYMLINKS
-    | kernel.RESOLVE_NO_MAGICLINKS
-    | kernel.RESOLVE_NO_XDEV
-)
 MAX_ENTRIES = 10_000
-TEMPORARY = ".sandboxd-upload"
+MAX_UPLOADS = 64  # under way; the front has one at a time
+# By member and number. pid 1 is one thread, and a guest that it forks closes them.
+_uploads: Dict[Tuple[int, int], int] = {}
 Answer = Tuple[wire.Message, Optional[int]]
 
 
@@ -41,6 +37,9 @@ def answer(message: wire.Message, *, as_guest: bool, place: str = mounts.WORK) -
         return reply, None
     except (KeyError, ValueError):
         reply["error"] = "EINVAL"
+        return reply, None
+    except MemoryError:  # the box's, which its guest has used up
+        reply["error"] = "ENOMEM"
         return reply, None
     reply.update(body)
     return reply, descriptor
@@ -77,7 +76,7 @@ class _Root:
         if clone:
             base = self.fd
             try:
-                self.fd = _directory(base, os.path.relpath(self.place, mounts.CLONES))
+                self.fd = below.directory(base, os.path.relpath(self.place, mounts.CLONES))
             finally:
                 os.close(base)
         return self.fd
@@ -86,127 +85,145 @@ class _Root:
         os.close(self.fd)
 
 
-def _split(path: str) -> Tuple[str, str]:
-    """Return (directory, name) of a clean relative path; "." is the root itself."""
-    directory, name = os.path.split(path)
-    if name in ("", ".", ".."):
-        raise ValueError(path)
-    return directory or ".", name
-
-
-def _directory(root: int, path: str) -> int:
-    return kernel.openat2(root, path, os.O_RDONLY | os.O_DIRECTORY, RESOLVE)
-
-
-def _describe(path: str, info: os.stat_result) -> Dict[str, Any]:
-    kind = "file" if stat.S_ISREG(info.st_mode) else "directory" if stat.S_ISDIR(info.st_mode) else "other"
-    return {"path": path, "size": info.st_size, "kind": kind, "mtime": info.st_mtime}
-
-
 def _read(root: int, path: str, _: wire.Message) -> Answer:
     # NONBLOCK: opening a FIFO or a device that the guest put there must not hang pid 1.
-    fd = kernel.openat2(root, path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY, RESOLVE)
+    fd = kernel.openat2(root, path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY, below.RESOLVE)
     info = os.fstat(fd)
     if not stat.S_ISREG(info.st_mode):
         os.close(fd)
         raise OSError(errno.EISDIR if stat.S_ISDIR(info.st_mode) else errno.ENXIO, "not a regular file")
-    return {"stat": _describe(path, info)}, fd
+    return {"stat": below.describe(path, info)}, fd
 
 
 def _write(root: int, path: str, message: wire.Message) -> Answer:
-    directory, _name = _split(path)
-    _make_parents(root, directory)
-    parent = _directory(root, directory)
+    directory, _name = below.split(path)
+    upload = int(message["box"]), int(message["upload"])
+    if upload in _uploads or len(_uploads) >= MAX_UPLOADS:
+        raise OSError(errno.EBUSY, "too many uploads")
+    below.make_parents(root, directory)
+    parent = below.directory(root, directory)
     try:
-        name = "%s-%d" % (TEMPORARY, int(message["upload"]))
-        fd = kernel.openat2(parent, name, os.O_RDWR | os.O_CREAT | os.O_EXCL, RESOLVE, 0o644)
+        fd = kernel.openat2(parent, ".", os.O_RDWR | os.O_TMPFILE, below.RESOLVE, 0o644)
     finally:
         os.close(parent)
-    return {"stat": _describe(path, os.fstat(fd))}, fd
-
-
-def _make_parents(root: int, directory: str) -> None:
-    done = "."
-    for part in [p for p in directory.split("/") if p not in ("", ".")]:
-        if part == "..":
-            raise ValueError(directory)
-        parent = _directory(root, done)
-        try:
-            os.mkdir(part, 0o755, dir_fd=parent)
-        except FileExistsError:
-            pass
-        finally:
-            os.close(parent)
-        done += "/" + part
+    _uploads[upload] = fd
+    return {"stat": below.describe(path, os.fstat(fd))}, os.dup(fd)
 
 
 def _commit(root: int, path: str, message: wire.Message) -> Answer:
-    directory, name = _split(path)
-    parent = _directory(root, directory)
-    temporary = "%s-%d" % (TEMPORARY, int(message["upload"]))
+    fd = _uploads.pop((int(message["box"]), int(message["upload"])))
     try:
         if not message["keep"]:
-            os.unlink(temporary, dir_fd=parent)
             return {}, None
-        info = os.stat(temporary, dir_fd=parent, follow_symlinks=False)
-        if not stat.S_ISREG(info.st_mode):
-            raise OSError(errno.ESTALE, "replaced while it was written")
-        _put_in_place(parent, temporary, name)
+        directory, name = below.split(path)
+        parent = below.directory(root, directory)
+        try:
+            _put_in_place(fd, parent, name)
+            info = _own_file(fd, parent, name)
+            changes.note(info)
+            return {"stat": below.describe(path, info)}, None
+        finally:
+            os.close(parent)
     finally:
-        os.close(parent)
-    return {"stat": _describe(path, info)}, None
+        os.close(fd)
 
 
-def _put_in_place(parent: int, temporary: str, name: str) -> None:
+def _put_in_place(fd: int, parent: int, name: str) -> None:
+    """Give an upload its name, in one step also where there is a file of that name.
+
+    The temporary is there between two calls of this process, which serves one request at a time: no listing meets it.
+    """
+    source = "/proc/self/fd/%d" % fd  # open(2), O_TMPFILE: the way to link that needs no capability
     try:
-        os.rename(temporary, name, src_dir_fd=parent, dst_dir_fd=parent)
-    except OSError:  # a name too long, a directory in its place: nothing of the upload stays
-        with contextlib.suppress(OSError):
-            os.unlink(temporary, dir_fd=parent)
-        raise
+        os.link(source, name, dst_dir_fd=parent)
+    except FileExistsError:
+        temporary = "%s-%s" % (below.TEMPORARY, os.urandom(8).hex())
+        os.link(source, temporary, dst_dir_fd=parent)
+        try:
+            os.rename(temporary, name, src_dir_fd=parent, dst_dir_fd=parent)
+        except OSError:  # a directory in its place: nothing of the upload stays
+            with contextlib.suppress(OSError):
+                os.unlink(temporary, dir_fd=parent)
+            raise
+
+
+def _own_file(fd: int, parent: int, name: str) -> os.stat_result:
+    """Tell the facts of what was put in place; a guest that put something else there meanwhile is found out."""
+    info, found = os.fstat(fd), os.stat(name, dir_fd=parent, follow_symlinks=False)
+    if (found.st_dev, found.st_ino) != (info.st_dev, info.st_ino):
+        raise OSError(errno.EBUSY, "replaced while it was written")
+    return info
 
 
 def _stat(root: int, path: str, _: wire.Message) -> Answer:
     if path == ".":
-        return {"stat": _describe(path, os.fstat(root))}, None
-    directory, name = _split(path)
-    parent = _directory(root, directory)
+        return {"stat": below.describe(path, os.fstat(root))}, None
+    directory, name = below.split(path)
+    parent = below.directory(root, directory)
     try:
-        return {"stat": _describe(path, os.stat(name, dir_fd=parent, follow_symlinks=False))}, None
+        return {"stat": below.describe(path, os.stat(name, dir_fd=parent, follow_symlinks=False))}, None
     finally:
         os.close(parent)
 
 
 def _list(root: int, path: str, _: wire.Message) -> Answer:
-    parent = _directory(root, path)
+    parent = kernel.openat2(root, path, os.O_RDONLY | os.O_DIRECTORY, below.RESOLVE)
     found: List[Dict[str, Any]] = []
+    truncated = False
     try:
         with os.scandir(parent) as entries:
             for entry in entries:
-                if entry.name.startswith(TEMPORARY):
-                    continue
                 if len(found) == MAX_ENTRIES:
+                    truncated = True
                     break
-                name = entry.name.encode("utf-8", "replace").decode("utf-8")
-                found.append(_describe(name, entry.stat(follow_symlinks=False)))
-            truncated = len(found) == MAX_ENTRIES
+                with contextlib.suppress(FileNotFoundError):  # removed meanwhile
+                    found.append(below.describe(below.shown(entry.name), entry.stat(follow_symlinks=False)))
     finally:
         os.close(parent)
-    memory = os.memfd_create("list", os.MFD_CLOEXEC)
-    with open(memory, "wb", closefd=False) as file:
-        file.write(json.dumps({"files": found, "truncated": truncated}).encode())
-    return {}, memory
+    return {}, below.in_memory({"files": found, "truncated": truncated})
 
 
 def _remove(root: int, path: str, _: wire.Message) -> Answer:
-    directory, name = _split(path)
-    parent = _directory(root, directory)
+    directory, name = below.split(path)
+    parent = below.directory(root, directory)
     try:
         info = os.stat(name, dir_fd=parent, follow_symlinks=False)
         (os.rmdir if stat.S_ISDIR(info.st_mode) else os.unlink)(name, dir_fd=parent)
     finally:
         os.close(parent)
     return {}, None
+
+
+def _rename(root: int, path: str, message: wire.Message) -> Answer:
+    old_directory, old_name = below.split(path)
+    new_path = str(message["to"])
+    new_directory, new_name = below.split(new_path)
+    old_parent = below.directory(root, old_directory)
+    try:
+        # First, or a failure would leave directories that were made for nothing.
+        os.stat(old_name, dir_fd=old_parent, follow_symlinks=False)
+        below.make_parents(root, new_directory)
+        new_parent = below.directory(root, new_directory)
+        try:
+            # rename(2) follows no link, at neither end.
+            os.rename(old_name, new_name, src_dir_fd=old_parent, dst_dir_fd=new_parent)
+            info = os.stat(new_name, dir_fd=new_parent, follow_symlinks=False)
+            changes.note(info)
+        finally:
+            os.close(new_parent)
+    finally:
+        os.close(old_parent)
+    return {"stat": below.describe(new_path, info)}, None
+
+
+def _make_directory(root: int, path: str, _: wire.Message) -> Answer:
+    if path != ".":
+        below.make_parents(root, path)
+    made = below.directory(root, path)
+    try:
+        return {"stat": below.describe(path, os.fstat(made))}, None
+    finally:
+        os.close(made)
 
 
 _OPERATIONS = {
@@ -216,4 +233,7 @@ _OPERATIONS = {
     "stat": _stat,
     "list": _list,
     "remove": _remove,
+    "rename": _rename,
+    "mkdir": _make_directory,
+    "changes": changes.scan,
 }

@@ -133,6 +133,7 @@ class Member:
         self._tree.wake(self)
         if self._execution is not None:
             self._execution.stop()  # the front lost track of it: its timers must not outlive it
+        self.meter.share(shared=message.shared)
         self.meter.note_peak()
         limits = self._tree.limits
         self._execution = Execution(
@@ -190,7 +191,12 @@ class Member:
         execution, self._execution = self._execution, None
         if self.closing or not self.in_use or self._respawning or self._halting:
             return  # a guest that dies while it starts fails its start
-        self._tree.notify(tell_death(self.number, status, execution), ())
+        others = [one for one in self._tree.members.values() if one is not self]
+        death = tell_death(self.number, status, execution, shared=bool(others))
+        if death.cause == "oom":
+            for one in others:
+                one.meter.oom_of_others += 1
+        self._tree.notify(death, ())
         if not self._tree.host.closing:
             self._tree.host.spawn(self._respawn())
 

@@ -73,6 +73,7 @@ class Begin:
     execution: int
     deadline_seconds: float
     before: dict[str, float]  # the counters at its start, as the front read them
+    shared: bool = False  # with other live members: see `Meter.share`
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +251,8 @@ class File:
     path: str
     upload: int = 0
     keep: bool = False
+    to: str = ""
+    since_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
 
 from sandboxd.hosts import ProtectionName
+from sandboxd.policy.model import LEAST_MEMORY_BYTES
 from sandboxd.policy.rule_actions import SETTABLE
 from sandboxd.policy.units import DURATION_PATTERN, SIZE_PATTERN, parse_duration, parse_size
 
@@ -177,7 +178,7 @@ class Isolate(Section):
 class Memory(Section):
     """How much, and whether the whole sandbox must be held to it (`total` needs a cgroup)."""
 
-    max: _size(16 * _MIB, _TIB) | None = None  # type: ignore[valid-type]
+    max: _size(LEAST_MEMORY_BYTES, _TIB) | None = None  # type: ignore[valid-type]
     enforce: Literal["per_process", "total"] | None = None
 
 

@@ -20,7 +20,7 @@ from sandboxd.sessions import Checkpointed, Forked, OpenWish, Refusal, RolledBac
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from sandboxd.events import Finding, Limits, Protection
+    from sandboxd.events import Finding, Limits, MadeFile, Protection
     from sandboxd.executors.base import FileStat
     from sandboxd.sessions import Answer, Item, OneShot, RingEvent, Session
 
@@ -245,6 +245,8 @@ def result_message(result: Result) -> pb.Result:
         variables_lost=result.variables_lost,
         rolled_back=result.rolled_back,
         restored_from=result.restored_from,
+        files=[file_message(one) for one in result.files],
+        files_truncated=result.files_truncated,
     )
     if result.text is not None:
         message.text = _cut(result.text)
@@ -258,7 +260,7 @@ def result_message(result: Result) -> pb.Result:
     return message
 
 
-def file_message(stat: FileStat) -> pb.FileInfo:
+def file_message(stat: FileStat | MadeFile) -> pb.FileInfo:
     """Make the message of a file's facts."""
     return pb.FileInfo(
         path=stat.path,

@@ -1,43 +1,24 @@
-"""Files of a session: streamed in pieces, bounded by what was declared and by the policy, hashed on the way.
-
-The descriptors come from the box's own kernel view, so no path is resolved here. Reads and writes of them
-happen in threads: a tmpfs under memory pressure may block, and the event loop must not. An upload becomes
-visible only when size and hash are what was declared; whatever ends it earlier removes it.
-"""
+"""Files of a session: the calls. The descriptors come from the box's own kernel view, so no path is resolved here."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import hashlib
 import os
-import re
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
-import grpc
 from sandboxd_proto.v1 import sandbox_pb2 as pb
 from sandboxd_proto.v1.sandbox_pb2_grpc import SandboxServiceServicer
 
-from sandboxd.errors import Code, FailureClass, SandboxdError
 from sandboxd.service.convert import file_message
 from sandboxd.service.refusals import answering
+from sandboxd.service.transfers import checked_path, download, opened, upload, upload_start
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
 
-    from sandboxd.executors.base import Box, FileStat
     from sandboxd.log import JsonValue, Log
     from sandboxd.service.context import Context
     from sandboxd.service.peer import PeerNames
     from sandboxd.sessions import Session, Sessions
-
-CHUNK_BYTES = 64 << 10
-_BATCH_BYTES = 8 * CHUNK_BYTES  # one thread hop for so much
-_CHUNK_WAIT_SECONDS = 60.0
-_PATH_MAX = 4096
-_SHA256 = re.compile(r"[0-9a-f]{64}")
-_T = TypeVar("_T")
-_R = TypeVar("_R")
 
 
 class FileService(SandboxServiceServicer):
@@ -53,12 +34,12 @@ class FileService(SandboxServiceServicer):
     ) -> pb.UploadResponse:
         """Put one file below /work, whole or not at all."""
         async with answering(context):
-            start = await _upload_start(context)
+            start = await upload_start(context)
             session = self._session(context, start.session_id)
             # One at a time: two uploads of one path would share the box's temporary.
             with session:
                 async with session.uploads:
-                    stat = await _upload(session, start, context)
+                    stat = await upload(session, start, context)
             self._record("file_written", session, start.path, stat.size_bytes, start.sha256)
             return pb.UploadResponse(file=file_message(stat))
         raise AssertionError  # `answering` has raised
@@ -70,9 +51,9 @@ class FileService(SandboxServiceServicer):
         async with answering(context):
             session = self._session(context, request.session_id)
             with session:
-                descriptor, stat = await _opened(session.box, _path(request.path), "r")
+                descriptor, stat = await opened(session.box, checked_path(request.path), "r")
                 try:
-                    digest = await _download(session, descriptor, stat, context)
+                    digest = await download(session, descriptor, stat, context)
                 finally:
                     os.close(descriptor)
             self._record("file_read", session, request.path, stat.size_bytes, digest)
@@ -81,7 +62,7 @@ class FileService(SandboxServiceServicer):
         """List a directory."""
         async with answering(context):
             with self._session(context, request.session_id) as session:
-                files, truncated = await session.box.list_files(_path(request.path or "."))
+                files, truncated = await session.box.list_files(checked_path(request.path or "."))
             return pb.ListFilesResponse(files=[file_message(one) for one in files], truncated=truncated)
         raise AssertionError  # `answering` has raised
 
@@ -90,7 +71,7 @@ class FileService(SandboxServiceServicer):
         async with answering(context):
             with self._session(context, request.session_id) as session:
                 return pb.StatFileResponse(
-                    file=file_message(await session.box.stat_file(_path(request.path)))
+                    file=file_message(await session.box.stat_file(checked_path(request.path)))
                 )
         raise AssertionError  # `answering` has raised
 
@@ -98,16 +79,43 @@ class FileService(SandboxServiceServicer):
         """Remove a file or an empty directory."""
         async with answering(context):
             with self._session(context, request.session_id) as session:
-                await session.box.remove_file(_path(request.path))
+                await session.box.remove_file(checked_path(request.path))
             self._record("file_removed", session, request.path, None, None)
             return pb.RemoveFileResponse()
+        raise AssertionError  # `answering` has raised
+
+    async def RenameFile(self, request: pb.RenameFileRequest, context: Context) -> pb.RenameFileResponse:  # noqa: N802
+        """Give a file or directory another name."""
+        async with answering(context):
+            path, new_path = checked_path(request.path), checked_path(request.new_path)
+            with self._session(context, request.session_id) as session:
+                stat = await session.box.rename_file(path, new_path)
+            self._record("file_renamed", session, path, stat.size_bytes, None, new_path=new_path)
+            return pb.RenameFileResponse(file=file_message(stat))
+        raise AssertionError  # `answering` has raised
+
+    async def MakeDirectory(  # noqa: N802
+        self, request: pb.MakeDirectoryRequest, context: Context
+    ) -> pb.MakeDirectoryResponse:
+        """Make a directory with its parents."""
+        async with answering(context):
+            with self._session(context, request.session_id) as session:
+                stat = await session.box.make_directory(checked_path(request.path))
+            self._record("directory_made", session, request.path, None, None)
+            return pb.MakeDirectoryResponse(file=file_message(stat))
         raise AssertionError  # `answering` has raised
 
     def _session(self, context: Context, token: str) -> Session:
         return self._sessions.find(self._peers.uid(context), token)
 
     def _record(
-        self, kind: str, session: Session, path: str, size_bytes: int | None, sha256: str | None
+        self,
+        kind: str,
+        session: Session,
+        path: str,
+        size_bytes: int | None,
+        sha256: str | None,
+        **more: JsonValue,
     ) -> None:
         """Record what was done; the log cuts and escapes the path."""
         fields: dict[str, JsonValue] = {
@@ -115,164 +123,4 @@ class FileService(SandboxServiceServicer):
             "uid": session.facts.uid,
             "path": path,
         }
-        self._log.after(kind, {**fields, "size_bytes": size_bytes, "sha256": sha256})
-
-
-async def _upload_start(context: Context) -> pb.UploadStart:
-    first = await _part(context)
-    if first is grpc.aio.EOF or first.WhichOneof("part") != "start":
-        raise _invalid("An upload begins with its start.")
-    if _SHA256.fullmatch(first.start.sha256) is None:
-        raise _invalid("The start of an upload names the file's SHA-256 in lower-case hexadecimal.")
-    _path(first.start.path)
-    start: pb.UploadStart = first.start
-    return start
-
-
-async def _part(context: Context) -> Any:
-    try:
-        async with asyncio.timeout(_CHUNK_WAIT_SECONDS):
-            return await context.read()
-    except TimeoutError:
-        raise _invalid(f"The upload stood still for {_CHUNK_WAIT_SECONDS:g} s.") from None
-
-
-async def _upload(session: Session, start: pb.UploadStart, context: Context) -> FileStat:
-    limit = session.facts.limits.disk_bytes
-    if start.size_bytes > limit:
-        raise _too_large(start.size_bytes, limit)
-    descriptor, _ = await _opened(session.box, start.path, "w")
-    keep = False
-    try:
-        try:
-            digest = await _receive(descriptor, start.size_bytes, context)
-        finally:
-            os.close(descriptor)
-        if digest != start.sha256:
-            raise SandboxdError(
-                Code.FILE_HASH_MISMATCH,
-                "The bytes received have another SHA-256 than declared.",
-                remedy="Send the file again.",
-            )
-        keep = True
-    finally:
-        # Shielded: a client that leaves now must not leave a temporary behind.
-        stat = await asyncio.shield(session.box.commit_file(start.path, keep=keep))
-    assert stat is not None
-    return stat
-
-
-async def _opened(box: Box, path: str, mode: str) -> tuple[int, FileStat]:
-    """Open a file of the box; a client that leaves meanwhile leaves neither descriptor nor temporary."""
-    opening = asyncio.ensure_future(box.open_file(path, mode))
-    try:
-        return await asyncio.shield(opening)
-    except asyncio.CancelledError:
-        with contextlib.suppress(SandboxdError):
-            descriptor, _ = await opening
-            os.close(descriptor)
-            if mode == "w":
-                await box.commit_file(path, keep=False)
-        raise
-
-
-async def _receive(descriptor: int, size_bytes: int, context: Context) -> str:
-    """Write the declared number of bytes, never more, and return their hash."""
-    digest, received, batch = hashlib.sha256(), 0, bytearray()
-    while True:
-        request = await _part(context)
-        if request is grpc.aio.EOF:
-            break
-        chunk = request.chunk if request.WhichOneof("part") == "chunk" else b""
-        received += len(chunk)
-        if not chunk or len(chunk) > CHUNK_BYTES or received > size_bytes:
-            raise _invalid(
-                f"After its start an upload is chunks of 1 to {CHUNK_BYTES} bytes, {size_bytes} in all."
-            )
-        batch += chunk
-        if len(batch) >= _BATCH_BYTES:
-            await _write(descriptor, bytes(batch), digest)
-            batch.clear()
-    if received != size_bytes:
-        raise _invalid(f"The upload ended after {received} of {size_bytes} bytes.")
-    await _write(descriptor, bytes(batch), digest)
-    return digest.hexdigest()
-
-
-async def _download(session: Session, descriptor: int, stat: FileStat, context: Context) -> str:
-    """Send what fstat promised, never more: a growing file has no end, a sparse one no measure."""
-    limit = session.facts.limits.disk_bytes
-    if stat.size_bytes > limit:
-        raise _too_large(stat.size_bytes, limit)
-    await context.write(pb.DownloadResponse(file=file_message(stat)))
-    digest, left = hashlib.sha256(), stat.size_bytes
-    while left:
-        batch = await _in_thread(os.read, descriptor, min(left, _BATCH_BYTES))
-        if not batch:
-            raise SandboxdError(
-                Code.FILE_FAILED,
-                "The file shrank while it was read.",
-                remedy="Read it again when it is written.",
-            )
-        left -= len(batch)
-        digest.update(batch)
-        for at in range(0, len(batch), CHUNK_BYTES):
-            await context.write(pb.DownloadResponse(chunk=batch[at : at + CHUNK_BYTES]))
-    await context.write(pb.DownloadResponse(sha256=digest.hexdigest()))
-    return digest.hexdigest()
-
-
-async def _write(descriptor: int, data: bytes, digest: hashlib._Hash) -> None:
-    digest.update(data)
-    view = memoryview(data)
-    while view:
-        view = view[await _in_thread(os.write, descriptor, view) :]
-
-
-async def _in_thread(call: Callable[[int, _T], _R], descriptor: int, argument: _T) -> _R:
-    """Call in a thread with a descriptor of its own.
-
-    A cancelled task goes on and closes its descriptor while the thread still runs; the number could by then
-    name another file, and one session's bytes would go into another's.
-    """
-    own = os.dup(descriptor)
-
-    def run() -> _R:
-        try:
-            return call(own, argument)
-        finally:
-            os.close(own)
-
-    try:
-        return await asyncio.to_thread(run)
-    except OSError as error:
-        raise SandboxdError(
-            Code.FILE_FAILED,
-            f"The box's file system answered: {error.strerror}.",
-            remedy="Free space below /work, or choose a policy with a larger disk limit.",
-        ) from error
-
-
-def _path(path: str) -> str:
-    if not path or len(path) > _PATH_MAX or "\0" in path:
-        raise SandboxdError(
-            Code.FILE_PATH_INVALID,
-            f"A path has 1 to {_PATH_MAX} characters, none of them NUL.",
-            remedy="Give a path relative to /work.",
-        )
-    return path
-
-
-def _too_large(size_bytes: int, limit: int) -> SandboxdError:
-    return SandboxdError(
-        Code.FILE_TOO_LARGE,
-        f"The file has {size_bytes} bytes; the session's disk limit is {limit}.",
-        remedy="Split it, or choose a policy with a larger disk limit.",
-        limit="disk_bytes",
-    )
-
-
-def _invalid(message: str) -> SandboxdError:
-    return SandboxdError(
-        Code.INVALID_REQUEST, message, remedy="See the wire contract.", failure=FailureClass.NOT_STARTED
-    )
+        self._log.after(kind, {**fields, "size_bytes": size_bytes, "sha256": sha256, **more})

@@ -7,7 +7,6 @@ import contextlib
 import hashlib
 from typing import TYPE_CHECKING
 
-import grpc
 from sandboxd_proto.v1 import sandbox_pb2 as pb
 
 from sandboxd.errors import SandboxdError
@@ -126,16 +125,6 @@ class SandboxService(FileService):
             found = self._sessions.owned(self._peers.uid(context), dict(request.labels))
             return pb.ListOwnResponse(sessions=[summary_message(one) for one in found])
         raise AssertionError  # `answering` has raised
-
-    async def RenameFile(self, _: pb.RenameFileRequest, context: Context) -> pb.RenameFileResponse:  # noqa: N802
-        """Rename a file."""
-        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "")
-        raise AssertionError
-
-    async def MakeDirectory(self, _: pb.MakeDirectoryRequest, context: Context) -> pb.MakeDirectoryResponse:  # noqa: N802
-        """Make a directory."""
-        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "")
-        raise AssertionError
 
     async def GetExecution(  # noqa: N802
         self, request: pb.GetExecutionRequest, context: Context

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Self
 from sandboxd.errors import Code, FailureClass, SandboxdError
 from sandboxd.events import Output, Result, Verdict
 from sandboxd.pipeline import Flight, Snippet
+from sandboxd.screen.tools import SessionNames
 from sandboxd.sessions.answers import Renewed
 from sandboxd.sessions.ended import lost
 from sandboxd.sessions.facts import ExecuteWish, Facts, State, check_timeout
@@ -55,6 +56,7 @@ class Session:
         self.facts = facts
         self.box = box
         self.reservation = reservation
+        self.names = SessionNames()
         self.ring = EventRing(facts.limits.output_bytes)
         self.executions = 0
         self.uploads = asyncio.Lock()
@@ -307,6 +309,7 @@ class Session:
             policy=self.facts.policy,
             deadline_seconds=wish.timeout_seconds or wall,
             rollback_on_error=wish.rollback_on_error,
+            names=self.names,
         )
 
     def _renew(self) -> None:

@@ -134,6 +134,25 @@ async def test_stat_and_remove(wire, stream):
     assert info.reason == "FILE_NOT_FOUND"
 
 
+async def test_rename_and_make_directory(wire, stream):
+    session_id = stream.opened.session_id
+    await upload(wire, stream, "a.txt", b"12345")
+    made = await wire.sandbox.MakeDirectory(pb.MakeDirectoryRequest(session_id=session_id, path="d/e"))
+    again = await wire.sandbox.MakeDirectory(pb.MakeDirectoryRequest(session_id=session_id, path="d/e"))
+    assert (made.file.kind, again.file.kind) == (pb.FILE_KIND_DIRECTORY, pb.FILE_KIND_DIRECTORY)
+    request = pb.RenameFileRequest(session_id=session_id, path="a.txt", new_path="/work/d/new/b.txt")
+    answer = await wire.sandbox.RenameFile(request)
+    assert (answer.file.path, answer.file.size_bytes) == ("d/new/b.txt", 5)
+    assert await listed(wire, stream) == ["d"]
+    assert (await download(wire, stream, "d/new/b.txt"))[1] == b"12345"
+    info = await wire.refusal(wire.sandbox.RenameFile(request))
+    assert info.reason == "FILE_NOT_FOUND"
+    info = await wire.refusal(
+        wire.sandbox.MakeDirectory(pb.MakeDirectoryRequest(session_id=session_id, path="d/new/b.txt/c"))
+    )
+    assert info.reason == "FILE_NOT_FOUND"
+
+
 async def test_files_need_the_sessions_token(wire, stream):
     info = await wire.refusal(
         wire.sandbox.ListFiles(pb.ListFilesRequest(session_id=stream.opened.display_id))

@@ -9,11 +9,12 @@ import json
 import pytest
 
 from sandboxd.errors import Code, SandboxdError
-from sandboxd.events import Decision, Evidence, Finding, Outcome, Output, Result, Verdict
+from sandboxd.events import Decision, Evidence, Finding, Outcome, Output, Result, ToolSpec, Verdict
 from sandboxd.log import Executions, Log, Record
 from sandboxd.pipeline import Flight, Pipeline, Snippet
 from sandboxd.policy import PolicySet
 from sandboxd.quota import Admission, Bounds
+from sandboxd.screen.tools import SessionNames
 from sandboxd.undo import SafetyNet
 
 ALLOW = Verdict(Decision.ALLOW)
@@ -25,8 +26,10 @@ class Screen:
 
     def __init__(self, verdict: Verdict) -> None:
         self.verdict = verdict
+        self.signatures: list = []
 
-    async def check(self, code, policy) -> Verdict:
+    async def check(self, code, policy, *, signatures=None) -> Verdict:
+        self.signatures.append(signatures)
         return self.verdict
 
 
@@ -256,3 +259,28 @@ async def test_a_restricted_session_is_never_given_plain_text(house, policy):
     compiled = dataclasses.replace(ALLOW, program=b"compiled")
     again = fly(dataclasses.replace(snippet, execution_id="execution-2"))
     assert await house.pipeline(compiled).run(again, box, house.events.append) == OK
+
+
+def weather() -> ToolSpec:
+    return ToolSpec("weather", "", '{"type": "object", "properties": {}}')
+
+
+async def test_a_snippet_is_screened_with_its_session_s_tools_and_tells_what_it_takes(house):
+    names = SessionNames([weather()])
+    taking = dataclasses.replace(ALLOW, binds=("weather", "x"))
+    pipeline = house.pipeline(taking)
+    await pipeline.run(
+        fly(dataclasses.replace(house.flight().snippet, names=names)),
+        Box(house.directory),
+        house.events.append,
+    )
+    assert pipeline._router.signatures == [SessionNames([weather()]).signatures]
+    assert names.signatures.shadowed == ("weather",)
+
+
+async def test_a_snippet_that_does_not_run_takes_no_names(house):
+    names = SessionNames([weather()])
+    denial = Verdict(Decision.DENY, binds=("weather",))
+    snippet = dataclasses.replace(house.flight().snippet, names=names)
+    await house.pipeline(denial).run(fly(snippet), Box(house.directory), house.events.append)
+    assert names.signatures.shadowed == ()

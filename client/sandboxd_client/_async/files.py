@@ -132,6 +132,27 @@ class AsyncFiles:
         with rpc_errors():
             await session.connection.sandbox.RemoveFile(request, timeout=self._request_seconds)
 
+    async def rename(self, path: str, new_path: str) -> FileInfo:
+        """Give a file or directory another name, in one step.
+
+        Args:
+            path: what.
+            new_path: its name from now on; a file of that name is replaced, parents are made.
+        """
+        session = await self._session()
+        request = pb.RenameFileRequest(session_id=session.opened.session_id, path=path, new_path=new_path)
+        with rpc_errors():
+            response = await session.connection.sandbox.RenameFile(request, timeout=self._request_seconds)
+        return _decode.file_info(response.file)
+
+    async def make_dir(self, path: str) -> FileInfo:
+        """Make a directory with its parents; one that is there already is no error."""
+        session = await self._session()
+        request = pb.MakeDirectoryRequest(session_id=session.opened.session_id, path=path)
+        with rpc_errors():
+            response = await session.connection.sandbox.MakeDirectory(request, timeout=self._request_seconds)
+        return _decode.file_info(response.file)
+
 
 class Content:
     """The parts of one download, held to the size that was declared first."""

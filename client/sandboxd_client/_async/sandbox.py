@@ -6,7 +6,7 @@ import builtins
 import copy
 import functools
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sandboxd_proto.v1 import sandbox_pb2 as pb
 
@@ -15,14 +15,17 @@ from sandboxd_client._backend_async import Connection, Turn, in_thread
 from sandboxd_client._channel import Deadline, StreamBrokenError, check_address
 from sandboxd_client._status import rpc_errors
 from sandboxd_client.errors import ClientCode, NotStartedError, RefusedError
+from sandboxd_client.tools.definition import Tool, as_tools
+from sandboxd_client.tools.specs import spec_of
 
 from .branching import AsyncBranching
 from .files import AsyncFiles
 from .running import AsyncRunning
 from .session import AsyncSession
+from .tool_use import AsyncToolUse
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
     from typing import Self, Unpack
 
@@ -42,6 +45,7 @@ REQUEST_SECONDS = 30.0
 
 
 class AsyncSandbox(AsyncRunning, AsyncBranching):
+class AsyncSandbox(AsyncRunning, AsyncToolUse):
     """A sandbox: one Python interpreter in a jail, under a policy, that keeps its variables between calls.
 
     Nothing is opened by the constructor. It opens on entering `async with`, by `open` or `create`, or with
@@ -63,6 +67,7 @@ class AsyncSandbox(AsyncRunning, AsyncBranching):
             where the policy does not demand it. It takes an interpreter's start.
         idle_seconds: how long it may do nothing while this client is connected; None is the daemon's default.
         lifetime_seconds: how long it may live in all; None is the daemon's limit.
+        tools: functions that the code may call; they run here, never in the sandbox. See `tool`.
         open_timeout: seconds for starting a private daemon and opening the session.
         request_timeout: seconds for calls that run no code.
     """
@@ -78,6 +83,7 @@ class AsyncSandbox(AsyncRunning, AsyncBranching):
         fresh: bool = False,
         idle_seconds: float | None = None,
         lifetime_seconds: float | None = None,
+        tools: Sequence[Tool | Callable[..., Any]] = (),
         open_timeout: float = OPEN_SECONDS,
         request_timeout: float = REQUEST_SECONDS,
     ) -> None:
@@ -90,6 +96,7 @@ class AsyncSandbox(AsyncRunning, AsyncBranching):
             idle_seconds=idle_seconds or 0.0,
             lifetime_seconds=lifetime_seconds or 0.0,
         )
+        self._tools = as_tools(tools)
         self._wanted_address = address
         self._open_seconds = open_timeout
         self._request_seconds = request_timeout
@@ -338,6 +345,9 @@ class AsyncSandbox(AsyncRunning, AsyncBranching):
         address = await find_address(self._wanted_address, deadline)
         connection = Connection(check_address(address))
         session = AsyncSession(connection, address)
+        session.desk.offer(self._tools)
+        del self._wanted.tools[:]
+        self._wanted.tools.extend(spec_of(tool) for tool in self._tools)
         try:
             await session.open(self._wanted, deadline)
         except BaseException:

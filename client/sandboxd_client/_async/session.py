@@ -15,6 +15,8 @@ from sandboxd_client._channel import Deadline, StreamBrokenError, listening
 from sandboxd_client._status import error_from_info, error_from_rpc
 from sandboxd_client.errors import ClientCode, FaultError, NotStartedError, SandboxError, SessionLostError
 
+from .tool_desk import AsyncToolDesk
+
 if TYPE_CHECKING:
     from sandboxd_client._backend_async import Connection, SessionStream
 
@@ -46,6 +48,8 @@ class AsyncSession:
         self.routing: pb.Verdict | None = None  # why a one-shot was opened under another policy
         self._address = address
         self._stream: SessionStream | None = None
+        self._answering: SessionStream | None = None  # the stream, once the session is open on it
+        self.desk = AsyncToolDesk(self._answer, self._wake)
         self._last_sequence = 0
         self._request_ids = itertools.count(1)
         self._pid = os.getpid()
@@ -141,10 +145,12 @@ class AsyncSession:
         await self.drop_stream()
         self._stream = self.connection.session_stream()
         try:
-            return await self._await_opened(await self.send(request), deadline)
+            opened = await self._await_opened(await self.send(request), deadline)
         except BaseException:
             await self.drop_stream()  # a stream without its Opened is of no use to anybody
             raise
+        self._answering = self._stream
+        return opened
 
     async def _await_opened(self, request_id: int, deadline: Deadline) -> pb.Opened:
         while True:
@@ -184,6 +190,18 @@ class AsyncSession:
         event = await self._stream.receive(deadline)
         self._last_sequence = max(self._last_sequence, event.sequence)
         return event
+
+    async def _answer(self, result: pb.ToolResult) -> None:
+        """Send a tool's answer. On a broken stream it is lost: the daemon sends the call again to the next one."""
+        stream = self._answering
+        if stream is not None:
+            await stream.send(pb.SessionRequest(request_id=next(self._request_ids), tool_result=result))
+
+    def _wake(self) -> None:
+        """Make whoever receives look up."""
+        stream = self._stream
+        if stream is not None:
+            stream.wake()
 
     def attached(self) -> bool:
         """Say whether the stream is there, as far as is known."""
@@ -227,6 +245,7 @@ class AsyncSession:
 
     async def drop_stream(self) -> None:
         """End the stream but not the session: its lease runs from now on."""
+        self._answering = None
         stream, self._stream = self._stream, None
         if stream is not None:
             await stream.aclose()
@@ -286,7 +305,13 @@ class AsyncSession:
         )
 
     def unreachable_error(self) -> SandboxError:
-        """Return the error for an address where no daemon answers."""
+        """Return the error for an address where no daemon answers, or one hangs up before a word: it says no reason then."""
+        if self.listening():
+            return NotStartedError(
+                ClientCode.UNREACHABLE,
+                f"A daemon listens at {self._address} and takes no more connections of this user.",
+                remedy="Close other clients or raise its max_connections, which counts per user; it may also be stopping.",
+            )
         return NotStartedError(
             ClientCode.UNREACHABLE,
             f"No daemon answers at {self._address}.",

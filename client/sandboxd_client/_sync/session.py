@@ -17,6 +17,8 @@ from sandboxd_client._channel import Deadline, StreamBrokenError, listening
 from sandboxd_client._status import error_from_info, error_from_rpc
 from sandboxd_client.errors import ClientCode, FaultError, NotStartedError, SandboxError, SessionLostError
 
+from .tool_desk import ToolDesk
+
 if TYPE_CHECKING:
     from sandboxd_client._backend_sync import Connection, SessionStream
 
@@ -48,6 +50,8 @@ class Session:
         self.routing: pb.Verdict | None = None  # why a one-shot was opened under another policy
         self._address = address
         self._stream: SessionStream | None = None
+        self._answering: SessionStream | None = None  # the stream, once the session is open on it
+        self.desk = ToolDesk(self._answer, self._wake)
         self._last_sequence = 0
         self._request_ids = itertools.count(1)
         self._pid = os.getpid()
@@ -143,10 +147,12 @@ class Session:
         self.drop_stream()
         self._stream = self.connection.session_stream()
         try:
-            return self._await_opened(self.send(request), deadline)
+            opened = self._await_opened(self.send(request), deadline)
         except BaseException:
             self.drop_stream()  # a stream without its Opened is of no use to anybody
             raise
+        self._answering = self._stream
+        return opened
 
     def _await_opened(self, request_id: int, deadline: Deadline) -> pb.Opened:
         while True:
@@ -186,6 +192,18 @@ class Session:
         event = self._stream.receive(deadline)
         self._last_sequence = max(self._last_sequence, event.sequence)
         return event
+
+    def _answer(self, result: pb.ToolResult) -> None:
+        """Send a tool's answer. On a broken stream it is lost: the daemon sends the call again to the next one."""
+        stream = self._answering
+        if stream is not None:
+            stream.send(pb.SessionRequest(request_id=next(self._request_ids), tool_result=result))
+
+    def _wake(self) -> None:
+        """Make whoever receives look up."""
+        stream = self._stream
+        if stream is not None:
+            stream.wake()
 
     def attached(self) -> bool:
         """Say whether the stream is there, as far as is known."""
@@ -229,6 +247,7 @@ class Session:
 
     def drop_stream(self) -> None:
         """End the stream but not the session: its lease runs from now on."""
+        self._answering = None
         stream, self._stream = self._stream, None
         if stream is not None:
             stream.close()
@@ -288,7 +307,13 @@ class Session:
         )
 
     def unreachable_error(self) -> SandboxError:
-        """Return the error for an address where no daemon answers."""
+        """Return the error for an address where no daemon answers, or one hangs up before a word: it says no reason then."""
+        if self.listening():
+            return NotStartedError(
+                ClientCode.UNREACHABLE,
+                f"A daemon listens at {self._address} and takes no more connections of this user.",
+                remedy="Close other clients or raise its max_connections, which counts per user; it may also be stopping.",
+            )
         return NotStartedError(
             ClientCode.UNREACHABLE,
             f"No daemon answers at {self._address}.",

@@ -135,6 +135,41 @@ async def test_remove(box):
     assert await refusal(box.remove_file(".")) is Code.FILE_PATH_INVALID
 
 
+async def test_rename(box):
+    await put(box, "a", b"1")
+    await put(box, "b", b"2")
+    assert (await box.rename_file("a", "b")).path == "b"
+    assert await get(box, "b") == b"1"
+    await box.make_directory("d/e")
+    await box.rename_file("d", "new/f")
+    assert (await box.stat_file("new/f/e")).kind == "directory"
+    for path, new_path, code in [
+        ("gone", "other/x", Code.FILE_NOT_FOUND),
+        ("b", "new", Code.FILE_NOT_REGULAR),
+        ("new", "new/f/e/x", Code.FILE_PATH_INVALID),
+        ("b", "b/x", Code.FILE_NOT_FOUND),
+        (".", "x", Code.FILE_PATH_INVALID),
+        ("b", ".", Code.FILE_PATH_INVALID),
+        ("b", "../x", Code.FILE_PATH_INVALID),
+        ("b", "x" * 256, Code.FILE_PATH_INVALID),
+    ]:
+        assert await refusal(box.rename_file(path, new_path)) is code, (path, new_path)
+    names = sorted(entry.path for entry in (await box.list_files("."))[0])
+    assert names == ["b", "new"], "a refused rename made directories, or lost a file"
+
+
+async def test_make_directory(box):
+    await put(box, "f", b"1")
+    assert (await box.make_directory("d/e")).kind == "directory"
+    assert (await box.make_directory("d")).path == "d"
+    assert (await box.make_directory(".")).kind == "directory"
+    assert await refusal(box.make_directory("f")) is Code.FILE_NOT_FOUND
+    assert await refusal(box.make_directory("f/x")) is Code.FILE_NOT_FOUND
+    assert await answer(
+        box, "import json, os; print(json.dumps([os.getuid() == os.stat('d/e').st_uid, os.listdir('d')]))"
+    ) == [True, ["e"]]
+
+
 async def test_removing_a_link_removes_the_link(box):
     await run(box, "import os; open('f', 'w').write('1'); os.symlink('f', 'l')")
     await box.remove_file("l")
@@ -208,13 +243,34 @@ async def test_a_link_in_place_of_the_target_is_replaced_and_not_followed(box):
     ) == ["uploaded", "kept"]
 
 
-async def test_a_temporary_that_was_swapped_for_a_link_is_not_put_in_place(box):
+async def test_an_upload_under_way_has_no_name_that_a_program_could_reach(box):
     fd, _ = await box.open_file("x", "w")
+    os.write(fd, b"whole")
+    look = """
+import json, os
+names, reached = sorted(os.listdir('.')), []
+for pid in [name for name in os.listdir('/proc') if name.isdigit()] + ['1']:
+    for number in range(64):
+        try: text = os.readlink(f'/proc/{pid}/fd/{number}')
+        except OSError: continue
+        if pid != str(os.getpid()) or '/work' in text: reached.append(text)
+print(json.dumps([names, reached]))
+"""
+    assert await answer(box, look) == [[], []]
     os.close(fd)
-    swap = "import os\nfor name in os.listdir('.'):\n  os.unlink(name); os.symlink('/etc/passwd', name)"
-    await run(box, swap)
-    assert await refusal(box.commit_file("x", keep=True)) in set(Code)
-    assert await refusal(box.open_file("x", "r")) in {Code.FILE_NOT_FOUND, Code.FILE_PATH_INVALID}
+    await box.commit_file("x", keep=True)
+    assert await get(box, "x") == b"whole"
+    assert await answer(box, "import json, os; print(json.dumps(os.listdir('.')))") == ["x"]
+
+
+async def test_an_upload_never_follows_a_link_in_its_place(box):
+    fd, _ = await box.open_file("x", "w")
+    os.write(fd, b"new")
+    os.close(fd)
+    await run(box, "import os; open('victim', 'w').write('old'); os.symlink('victim', 'x')")
+    await box.commit_file("x", keep=True)
+    assert await get(box, "x") == b"new"
+    assert await get(box, "victim") == b"old"
 
 
 async def test_a_sparse_file_is_as_large_as_the_disk_limit_at_most(box):
@@ -255,7 +311,7 @@ async def test_a_pipe_or_socket_would_not_hang_the_host(box, kind):
     # Planted from outside, because the filter refuses it inside: what reads must not rely on that filter.
     if os.geteuid() != 0:
         pytest.skip("only root reaches into a box that is not dumpable")
-    (inmate,) = jail_boxes.find("inmate")
+    (inmate,) = jail_boxes.find("inmate", os.getpid())
     work = os.open(f"/proc/{inmate}/root/work", os.O_RDONLY)
     owner = os.fstat(work).st_uid
     try:
@@ -330,7 +386,7 @@ async def test_names_that_are_no_text_are_listed_and_harm_nothing(box):
 async def test_a_file_operation_does_not_outlive_its_box(open_box):
     # pid 1 stands still with the request before it, then dies: the caller must hear of it.
     box = await open_box()
-    (inmate,) = jail_boxes.find("inmate")
+    (inmate,) = jail_boxes.find("inmate", os.getpid())
     pid1 = next(process.parent for process in jail_boxes.family() if process.pid == inmate)
     os.kill(pid1, signal.SIGSTOP)
     waiting = asyncio.ensure_future(box.stat_file("."))
