@@ -108,6 +108,10 @@ class GuestLink:
         if len(self._calls_out) < MAX_CALLS_OUT:
             self._control.release()
 
+    def order(self, body: bytes) -> None:
+        """Send a frame that no cell belongs to, between cells."""
+        self._control.send(body)
+
     # ---- hearing --------------------------------------------------------------------------------------------
 
     def slow_down(self) -> None:
