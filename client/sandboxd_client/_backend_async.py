@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import tempfile
 from collections import deque
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from collections.abc import AsyncIterable, Awaitable, Callable
+from typing import IO, TYPE_CHECKING, TypeAlias, TypeVar
 
 import grpc
 from sandboxd_proto.v1 import sandbox_pb2_grpc as rpc
 
 from ._channel import MAILBOX_EVENTS, OPTIONS, Deadline, StreamBrokenError
+from ._payload import Data, append
 from ._status import error_from_rpc, has_daemon_code
 
 if TYPE_CHECKING:
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     )
 
 T = TypeVar("T")
+AsyncData: TypeAlias = "Data | AsyncIterable[str | bytes]"
+"""What `files.write` takes."""
 Callback = Callable[[T], Awaitable[object] | object]
 """What a caller passes as on_stdout, on_stderr or on_result: a function or a coroutine function."""
 Teller = Callable[[T], Awaitable[None]]
@@ -157,6 +161,21 @@ async def sleep(seconds: float) -> None:
 async def in_thread(function: Callable[[], T]) -> T:
     """Run a function that blocks, beside the loop."""
     return await asyncio.to_thread(function)
+
+
+async def gather(data: AsyncData) -> Data:
+    """Bring what `files.write` was given into a form that can be read twice; only an asynchronous iterator is in none."""
+    if not isinstance(data, AsyncIterable):
+        return data
+    file: IO[bytes] = await asyncio.to_thread(tempfile.TemporaryFile)
+    try:
+        async for piece in data:
+            await asyncio.to_thread(append, file, piece)
+        file.seek(0)
+    except BaseException:
+        file.close()
+        raise
+    return file
 
 
 async def tell(callback: Callback[T], value: T) -> None:
