@@ -162,6 +162,8 @@ class Verdict:
     route_to: str = ""
     stats: SourceStats = SourceStats()
     program: bytes = field(default=b"", repr=False, compare=False)
+    binds: tuple[str, ...] = field(default=(), repr=False, compare=False)
+    """Names that it may leave to the session's next snippets; `*` where that cannot be told. A claim."""
 
 
 class ToolCallers(StrEnum):
@@ -294,6 +296,13 @@ class ToolCallOver:
 
     call_id: str
     reason: str  # timeout or execution_ended
+
+
+@dataclass(frozen=True, slots=True)
+class ToolsSet:
+    """A session has other tools now: these of them its policy allows."""
+
+    allowed: tuple[str, ...]
 
 
 ExecutionEvent: TypeAlias = Verdict | Output | Display | ToolCall | ToolCallOver | Result

@@ -19,7 +19,8 @@ Every snippet, from every client and adapter, passes `Pipeline.run`:
    durable as the daemon promises, and only then may anything start. When it returns a record the id is a
    repeat: nothing starts, the record answers. When it raises, nothing starts.
 4. **Execute.** The box is the boundary and holds the deadline. What the program does is a result; what the
-   tier cannot do is mapped to `infrastructure(code)`.
+   tier cannot do is mapped to `infrastructure(code)`. What is to be taken back on an error has a checkpoint from
+   before the intent, and is back there before its result goes out (`sandboxd.undo`).
 5. **Result and outcome.** From the moment `begin` returned None exactly one outcome is recorded, whatever
    happens: result, refusal of the tier, a bug, a stop by client or operator, cancellation of the task. The
    result goes out first, in the turn of the loop before: no outcome delays a result. Only death of the
@@ -49,11 +50,13 @@ from sandboxd.screen import PASSING, syntax_error_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sandboxd.executors.base import Box
+    from sandboxd.executors.base import Box, ToolPort
     from sandboxd.log import Executions
     from sandboxd.policy import Policy
     from sandboxd.quota import Admission
     from sandboxd.routing import Router
+    from sandboxd.screen.tools import SessionNames
+    from sandboxd.undo import SafetyNet
 
 _logger = logging.getLogger(__name__)
 
@@ -77,7 +80,10 @@ class Snippet:
     code: str
     policy: Policy
     deadline_seconds: float
+    rollback_on_error: bool = False
     source_sha256: str = field(init=False)
+    names: SessionNames | None = field(default=None, repr=False, compare=False)
+    """The session's tools, for the screen: its calls are checked before anything runs."""
 
     def __post_init__(self) -> None:
         digest = hashlib.sha256(self.code.encode("utf-8", "surrogatepass")).hexdigest()
@@ -87,10 +93,14 @@ class Snippet:
 class Flight:
     """A snippet on its way. How far it got and who stopped it is the mutable state, the loop's own."""
 
-    __slots__ = ("_box", "_task", "snippet", "stopped_by")
+    __slots__ = ("_box", "_port", "_task", "_tools_json", "net", "snippet", "stopped_by")
 
-    def __init__(self, snippet: Snippet) -> None:
+    def __init__(
+        self, snippet: Snippet, net: SafetyNet, tools_json: str = "", port: ToolPort | None = None
+    ) -> None:
         self.snippet = snippet
+        self.net = net
+        self._tools_json, self._port = tools_json, port
         self.stopped_by = ""
         self._box: Box | None = None
         self._task: asyncio.Task[object] | None = None
@@ -131,10 +141,19 @@ class Flight:
             raise SandboxdError(Code.INTERNAL, "plain text came to a session that is restricted; nothing ran")
         self._box = box
         try:
-            job = Job(snippet.execution_id, snippet.code, snippet.deadline_seconds, program)
+            job = Job(
+                snippet.execution_id,
+                snippet.code,
+                snippet.deadline_seconds,
+                program,
+                self._tools_json,
+                self._port,
+            )
             return await box.execute(job, emit)
         finally:
             self._box = None
+            if self._port is not None:
+                self._port.finish()  # again where the box did: not every end comes from there
 
 
 class Pipeline:
@@ -150,18 +169,23 @@ class Pipeline:
         """Run a snippet to its recorded end. A `Record` says: a repeated id, nothing was started.
 
         Raises:
-            SandboxdError: a refusal before the intent (QUOTA_QUEUE, EXECUTION_ID_REUSED, LOG_FULL,
+            SandboxdError: a refusal before the intent (QUOTA_QUEUE, FORK_*, EXECUTION_ID_REUSED, LOG_FULL,
             LOG_FAILED).
         """
         snippet = flight.snippet
-        verdict = await self._router.check(snippet.code, snippet.policy)
+        names = snippet.names
+        signatures = names.signatures if names is not None else None
+        verdict = await self._router.check(snippet.code, snippet.policy, signatures=signatures)
         ended = _without_running(verdict, snippet.code)
         if ended is not None:
             return await self._recorded(flight, verdict, emit, ended)
+        if names is not None:
+            names.take(verdict.binds)
         if not await flight.wait_in(self._admission):
             return await self._recorded(flight, verdict, emit, _stopped(flight.stopped_by))
         try:
-            return await self._recorded(flight, verdict, emit, box)
+            async with flight.net.under(snippet):
+                return await self._recorded(flight, verdict, emit, box)
         finally:
             self._admission.leave()
 
@@ -176,6 +200,8 @@ class Pipeline:
         result = _SHUTDOWN  # stands when this task is cancelled below
         try:
             result = await self._ended(flight, verdict, emit, end)
+            if not isinstance(end, Result):
+                result = await flight.net.settle(snippet, result)
             emit(result)
             await asyncio.sleep(0)  # the result is on its way before anything that nobody waits for
         finally:

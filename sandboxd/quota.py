@@ -28,6 +28,14 @@ class Bounds:
     memory_total_bytes: int = 0
 
 
+@dataclass(slots=True)
+class _Tree:
+    """A session and its clones: one outer memory limit, however many live from it."""
+
+    memory_bytes: int
+    places: int = 0
+
+
 class Admission:
     """Counts sessions, their memory and running snippets against the bounds."""
 
@@ -49,14 +57,8 @@ class Admission:
         Raises:
             SandboxdError: QUOTA_SESSIONS, QUOTA_MEMORY.
         """
+        self.check_place()
         bounds = self.bounds
-        if self.sessions >= bounds.max_sessions:
-            raise _refusal(
-                Code.QUOTA_SESSIONS,
-                f"{self.sessions} sessions are open and max_sessions is {bounds.max_sessions}.",
-                "Close a session, or raise max_sessions.",
-                _RETRY_SESSION_SECONDS,
-            )
         if bounds.memory_total_bytes and self.memory_bytes + memory_bytes > bounds.memory_total_bytes:
             free = max(0, bounds.memory_total_bytes - self.memory_bytes)
             raise _refusal(
@@ -65,9 +67,22 @@ class Admission:
                 "Ask for less memory, close a session, or raise memory_total.",
                 _RETRY_SESSION_SECONDS if memory_bytes <= bounds.memory_total_bytes else 0.0,
             )
-        self.sessions += 1
         self.memory_bytes += memory_bytes
-        return Reservation(self, memory_bytes)
+        return Reservation(self, _Tree(memory_bytes))
+
+    def check_place(self) -> None:
+        """Refuse one session too many.
+
+        Raises:
+            SandboxdError: QUOTA_SESSIONS.
+        """
+        if self.sessions >= self.bounds.max_sessions:
+            raise _refusal(
+                Code.QUOTA_SESSIONS,
+                f"{self.sessions} sessions are open and max_sessions is {self.bounds.max_sessions}.",
+                "Close a session, or raise max_sessions.",
+                _RETRY_SESSION_SECONDS,
+            )
 
     async def enter(self) -> None:
         """Take a slot for one running snippet, waiting in turn. Pair with `leave`.
@@ -113,22 +128,33 @@ class Admission:
 
 
 class Reservation:
-    """A session's share of the bounds; `release` gives it back once."""
+    """A session's place. Its tree's memory is given back with the last place of the tree, whichever that is."""
 
-    __slots__ = ("_admission", "_memory_bytes", "_released")
-
-    def __init__(self, admission: Admission, memory_bytes: int) -> None:
+    def __init__(self, admission: Admission, tree: _Tree) -> None:
         self._admission = admission
-        self._memory_bytes = memory_bytes
+        self._tree = tree
         self._released = False
+        tree.places += 1
+        admission.sessions += 1
+
+    def share(self) -> Reservation:
+        """Take a place for a clone, which lives from the same memory.
+
+        Raises:
+            SandboxdError: QUOTA_SESSIONS.
+        """
+        self._admission.check_place()
+        return Reservation(self._admission, self._tree)
 
     def release(self) -> None:
-        """Give place and memory back. Idempotent."""
+        """Give the place back, and the memory with the tree's last one. Idempotent."""
         if self._released:
             return
         self._released = True
         self._admission.sessions -= 1
-        self._admission.memory_bytes -= self._memory_bytes
+        self._tree.places -= 1
+        if not self._tree.places:
+            self._admission.memory_bytes -= self._tree.memory_bytes
 
 
 def _refusal(code: Code, message: str, remedy: str, retry_after_seconds: float) -> SandboxdError:

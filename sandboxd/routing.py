@@ -17,6 +17,7 @@ Only a one-shot moves. A session has variables where it is, so it stays, and its
 from __future__ import annotations
 
 import dataclasses
+import functools
 import logging
 from typing import TYPE_CHECKING
 
@@ -24,9 +25,12 @@ from sandboxd.events import Decision, Verdict
 from sandboxd.screen import PASSING, SCREEN_FAILED
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from sandboxd.events import Finding
     from sandboxd.policy import Policy, PolicySet
     from sandboxd.screen import Screener
+    from sandboxd.screen.tools import Signatures
 
 _logger = logging.getLogger(__name__)
 
@@ -38,20 +42,24 @@ class Router:
         self._screener = screener
         self._policies = policies
 
-    async def check(self, code: str, policy: Policy, *, thorough: bool = False) -> Verdict:
+    async def check(
+        self, code: str, policy: Policy, *, thorough: bool = False, signatures: Signatures | None = None
+    ) -> Verdict:
         """Return the verdict on a source under a policy; never raises for what the source is.
 
         Args:
             code: the text.
             policy: whose rules hold.
             thorough: report also what only the compiler finds.
+            signatures: of the session's tools, where it has some: they go with a snippet that moves.
         """
-        verdict = await self._screener.check(code, policy, thorough=thorough)
+        screen = functools.partial(self._screener.check, code, thorough=thorough, signatures=signatures)
+        verdict = await screen(policy)
         if verdict.decision in PASSING:
             return dataclasses.replace(verdict, min_tier=policy.min_tier)
         if verdict.decision is not Decision.ROUTE:
             return verdict
-        taker, failed = await self._taker(code, policy, thorough=thorough)
+        taker, failed = await self._taker(policy, screen)
         if taker is None:
             return dataclasses.replace(verdict, decision=Decision.DENY, findings=failed + verdict.findings)
         return dataclasses.replace(
@@ -62,7 +70,7 @@ class Router:
         )
 
     async def _taker(
-        self, code: str, policy: Policy, *, thorough: bool
+        self, policy: Policy, screen: Callable[[Policy], Awaitable[Verdict]]
     ) -> tuple[Policy | None, tuple[Finding, ...]]:
         """Return who takes it, or None and what kept that from being known: a denial for another cause must say so."""
         for name in policy.route_to:
@@ -71,7 +79,7 @@ class Router:
             if weakness:  # no policy loads like this: a defect of ours, and it must not move a snippet
                 _logger.error("route refused", extra={"policy": policy.name, "reason": weakness})
                 continue
-            verdict = await self._screener.check(code, target, thorough=thorough)
+            verdict = await screen(target)
             if verdict.decision in PASSING:
                 return target, ()
             failed = tuple(finding for finding in verdict.findings if finding.rule == SCREEN_FAILED)

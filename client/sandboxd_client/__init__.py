@@ -10,17 +10,21 @@
 
 from __future__ import annotations
 
-from ._async.agent import AsyncCodeAgent
+from ._async.agent import AsyncCodeAgent, AsyncToolCallingAgent
 from ._async.one_shot import AsyncOneShot
 from ._async.openai_compatible import AsyncOpenAICompatible
+from ._async.probe import make_agent as make_async_agent
+from ._async.probe import probe_model as async_probe_model
 from ._async.sandbox import AsyncSandbox
 from ._async.scripted_model import AsyncScriptedModel
-from ._sync.agent import CodeAgent
+from ._sync.agent import CodeAgent, ToolCallingAgent
 from ._sync.one_shot import OneShot
 from ._sync.openai_compatible import OpenAICompatible
+from ._sync.probe import make_agent, probe_model
 from ._sync.sandbox import Sandbox
 from ._sync.scripted_model import ScriptedModel
 from .agent import AgentOutcome, AgentResult, AgentStep
+from .agent.probing import ProbeResult
 from .errors import (
     ClientCode,
     DaemonStartError,
@@ -31,7 +35,17 @@ from .errors import (
     SandboxError,
     SessionLostError,
 )
-from .info import FileInfo, FileList, Limits, PolicyInfo, Protection, RulePage, SessionInfo
+from .info import (
+    Checkpoint,
+    FileInfo,
+    FileList,
+    Limits,
+    PolicyInfo,
+    Protection,
+    RulePage,
+    SessionInfo,
+    SessionSummary,
+)
 from .models import Message, ModelError, ModelReply
 from .results import (
     Decision,
@@ -44,9 +58,28 @@ from .results import (
     Outcome,
     Result,
     SourceStats,
+    ToolState,
+    ToolUse,
     Usage,
     Verdict,
 )
+from .stream_events import Display, Finished, Screened, Stderr, Stdout, ToolFinished, ToolStarted
+from .tools import (
+    Tool,
+    ToolDefinitionError,
+    ToolImage,
+    ToolInvocation,
+    ToolRefusedError,
+    ToolTable,
+    ToolValueError,
+    ToolWrapper,
+    approval,
+    call_limit,
+    current_call,
+    logged,
+    tool,
+)
+from .tools.direct import DirectCall, DirectResult
 
 __all__ = (
     "AgentOutcome",
@@ -57,10 +90,15 @@ __all__ = (
     "AsyncOpenAICompatible",
     "AsyncSandbox",
     "AsyncScriptedModel",
+    "AsyncToolCallingAgent",
+    "Checkpoint",
     "ClientCode",
     "CodeAgent",
     "DaemonStartError",
     "Decision",
+    "DirectCall",
+    "DirectResult",
+    "Display",
     "Evidence",
     "Execution",
     "ExecutionError",
@@ -69,6 +107,7 @@ __all__ = (
     "FileList",
     "FinalAnswer",
     "Finding",
+    "Finished",
     "InDoubtError",
     "Limits",
     "Logs",
@@ -80,18 +119,45 @@ __all__ = (
     "OpenAICompatible",
     "Outcome",
     "PolicyInfo",
+    "ProbeResult",
     "Protection",
     "RefusedError",
     "Result",
     "RulePage",
     "Sandbox",
     "SandboxError",
+    "Screened",
     "ScriptedModel",
     "SessionInfo",
     "SessionLostError",
+    "SessionSummary",
     "SourceStats",
+    "Stderr",
+    "Stdout",
+    "Tool",
+    "ToolCallingAgent",
+    "ToolDefinitionError",
+    "ToolFinished",
+    "ToolImage",
+    "ToolInvocation",
+    "ToolRefusedError",
+    "ToolStarted",
+    "ToolState",
+    "ToolTable",
+    "ToolUse",
+    "ToolValueError",
+    "ToolWrapper",
     "Usage",
     "Verdict",
+    "approval",
+    "async_probe_model",
+    "call_limit",
+    "current_call",
+    "logged",
+    "make_agent",
+    "make_async_agent",
+    "probe_model",
+    "tool",
 )
 
 # A traceback and a repr show the name that users import, not where it happens to live.

@@ -7,26 +7,34 @@ the mailbox alone, for a cancelled read of gRPC's would cancel the whole stream 
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
+import logging
 import tempfile
 from collections import deque
-from collections.abc import AsyncIterable, Awaitable, Callable
-from typing import IO, TYPE_CHECKING, TypeAlias, TypeVar
+from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine
+from typing import IO, TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import grpc
 from sandboxd_proto.v1 import sandbox_pb2_grpc as rpc
 
-from ._channel import MAILBOX_EVENTS, OPTIONS, Deadline, StreamBrokenError
+from ._channel import MAILBOX_EVENTS, OPTIONS, SHARED_MAX, WAKE, Deadline, StreamBrokenError
 from ._payload import Data, append
 from ._status import error_from_rpc, has_daemon_code
+from .tools.calls import answer_blocking, answer_on_loop, needs_loop
+from .tools.threads import ToolThreads
 
 if TYPE_CHECKING:
     from sandboxd_proto.v1 import sandbox_pb2 as pb
+
+    from .tools import Tool, ToolInvocation
 
     _Call: TypeAlias = (
         grpc.aio.StreamStreamCall[pb.SessionRequest, pb.SessionEvent]
         | grpc.aio.UnaryStreamCall[pb.RunRequest, pb.SessionEvent]
     )
+
+_LOGGER = logging.getLogger("sandboxd_client.tools")
 
 T = TypeVar("T")
 AsyncData: TypeAlias = "Data | AsyncIterable[str | bytes]"
@@ -35,14 +43,18 @@ Callback = Callable[[T], Awaitable[object] | object]
 """What a caller passes as on_stdout, on_stderr or on_result: a function or a coroutine function."""
 Teller = Callable[[T], Awaitable[None]]
 """Hands something to the caller."""
+Action = Callable[[], None]
+"""Something to do at once, without waiting."""
 Later = Callable[[], Awaitable[T]]
 """Gives something when called and awaited."""
 
 
 class Connection:
-    """One channel to one daemon and the stubs on it."""
+    """One channel to one daemon and the stubs on it. A sandbox and its clones share one."""
 
     def __init__(self, address: str) -> None:
+        self._address = address
+        self._users = 1
         self._channel = grpc.aio.insecure_channel(address, options=OPTIONS)
         self.sandbox = rpc.SandboxServiceStub(self._channel)
         self.policy = rpc.PolicyServiceStub(self._channel)
@@ -55,9 +67,18 @@ class Connection:
         """Begin a one-shot; its stream only brings events."""
         return SessionStream(self.sandbox.Run(request))
 
+    def share(self) -> Connection:
+        """Return the connection for one more user: this one, or a new one where this one has as many as it may."""
+        if self._users >= SHARED_MAX:
+            return Connection(self._address)
+        self._users += 1
+        return self
+
     async def aclose(self) -> None:
-        """Close the channel; calls in flight end."""
-        await self._channel.close()
+        """Close the channel when its last user does; calls in flight end."""
+        self._users -= 1
+        if not self._users:
+            await self._channel.close()
 
 
 class SessionStream:
@@ -112,6 +133,11 @@ class SessionStream:
         self._unpacked.extend(event.more)
         return event
 
+    def wake(self) -> None:
+        """Make whoever receives look up: it gets an event without content. A full mailbox keeps it awake as it is."""
+        if not self._events.full():
+            self._events.put_nowait(WAKE)
+
     async def aclose(self) -> None:
         """End the stream, at once."""
         self._call.cancel()
@@ -129,6 +155,52 @@ class SessionStream:
             self._broken = broken
             if not self._events.full():
                 self._events.put_nowait(None)
+
+
+class ToolWorkers:
+    """Runs the tools of one session: each call is a task of the loop, a function that blocks runs in a thread beside it.
+
+    Mutable state: `_tasks`, changed on the loop alone.
+    """
+
+    def __init__(self) -> None:
+        self._threads = ToolThreads()
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    def start(self, call_id: str, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Begin a call."""
+        task = asyncio.create_task(run(), name=f"sandboxd-tool-{call_id}")
+        self._tasks[call_id] = task
+        task.add_done_callback(lambda _: self._tasks.pop(call_id, None))
+
+    async def answer(self, tool: Tool, call: ToolInvocation) -> pb.ToolResult:
+        """Run a call and return its answer; a cancelled one raises."""
+        if needs_loop(tool):
+            return await answer_on_loop(tool, call, functools.partial(self._in_thread, call))
+        answered: pb.ToolResult = await self._in_thread(call, lambda: answer_blocking(tool, call))
+        return answered
+
+    def cancel(self, call_id: str) -> None:
+        """Stop a call that nobody waits for: its task is cancelled, a thread is told by the call's own event."""
+        if task := self._tasks.get(call_id):
+            task.cancel()
+
+    async def settle(self, seconds: float) -> None:
+        """Wait until the cancelled tasks have ended, for a bounded time."""
+        others = [task for task in self._tasks.values() if task is not asyncio.current_task()]
+        if others:
+            await asyncio.wait(others, timeout=seconds)
+
+    async def _in_thread(self, call: ToolInvocation, function: Callable[[], Any]) -> Any:
+        ticket = self._threads.submit(function)
+        try:
+            return await asyncio.wrap_future(ticket.future)
+        except asyncio.CancelledError:
+            if self._threads.give_up(ticket):
+                _LOGGER.warning(
+                    "tool runs on though its call is over tool=%s call_id=%s", call.tool, call.call_id
+                )
+            raise
 
 
 class Turn:

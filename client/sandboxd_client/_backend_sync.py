@@ -7,22 +7,33 @@ which gRPC's own has not.
 
 from __future__ import annotations
 
+import asyncio
+import concurrent.futures
+import functools
+import logging
 import queue
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import grpc
 from sandboxd_proto.v1 import sandbox_pb2_grpc as rpc
 
-from ._channel import MAILBOX_EVENTS, OPTIONS, Deadline, StreamBrokenError
+from ._channel import MAILBOX_EVENTS, OPTIONS, SHARED_MAX, WAKE, Deadline, StreamBrokenError
 from ._payload import Data as Data  # noqa: PLC0414 - its name here is the other half's AsyncData
 from ._status import error_from_rpc, has_daemon_code
+from .tools.background import run_in_background
+from .tools.calls import answer_blocking, answer_on_loop, needs_loop
+from .tools.threads import Ticket, ToolThreads
 
 if TYPE_CHECKING:
     from sandboxd_proto.v1 import sandbox_pb2 as pb
+
+    from .tools import Tool, ToolInvocation
+
+_LOGGER = logging.getLogger("sandboxd_client.tools")
 
 FULL_SECONDS = 0.01
 """How often to look for room in a mailbox whose reader is far behind."""
@@ -32,14 +43,19 @@ Callback = Callable[[T], object]
 """What a caller passes as on_stdout, on_stderr or on_result."""
 Teller = Callable[[T], None]
 """Hands something to the caller."""
+Action = Callable[[], None]
+"""Something to do at once, without waiting."""
 Later = Callable[[], T]
 """Gives something when called."""
 
 
 class Connection:
-    """One channel to one daemon and the stubs on it."""
+    """One channel to one daemon and the stubs on it. A sandbox and its clones share one; `_lock` guards their number."""
 
     def __init__(self, address: str) -> None:
+        self._address = address
+        self._users = 1
+        self._lock = threading.Lock()
         self._channel = grpc.insecure_channel(address, options=OPTIONS)
         self.sandbox = rpc.SandboxServiceStub(self._channel)
         self.policy = rpc.PolicyServiceStub(self._channel)
@@ -52,9 +68,21 @@ class Connection:
         """Begin a one-shot; its stream only brings events."""
         return SessionStream(self.sandbox, request)
 
+    def share(self) -> Connection:
+        """Return the connection for one more user: this one, or a new one where this one has as many as it may."""
+        with self._lock:
+            if self._users < SHARED_MAX:
+                self._users += 1
+                return self
+        return Connection(self._address)
+
     def close(self) -> None:
-        """Close the channel; calls in flight end."""
-        self._channel.close()
+        """Close the channel when its last user does; calls in flight end."""
+        with self._lock:
+            self._users -= 1
+            last = not self._users
+        if last:
+            self._channel.close()
 
 
 class SessionStream:
@@ -110,6 +138,10 @@ class SessionStream:
         self._unpacked.extend(event.more)
         return event
 
+    def wake(self) -> None:
+        """Make whoever receives look up: it gets an event without content."""
+        self._events.put(WAKE)
+
     def close(self) -> None:
         """End the stream, at once."""
         self._closed.set()
@@ -140,6 +172,60 @@ class SessionStream:
                 return False
         self._events.put(event)
         return not self._closed.is_set()
+
+
+class ToolWorkers:
+    """Runs the tools of one session: each call in a thread, a coroutine function on the process's background loop.
+
+    Mutable state: `_tickets` and `_futures`, dictionaries whose single operations are atomic.
+    """
+
+    def __init__(self) -> None:
+        self._threads = ToolThreads()
+        self._inner = ToolThreads()  # for the loop: those above may all be waiting for it
+        self._tickets: dict[str, Ticket] = {}
+        self._futures: dict[str, concurrent.futures.Future[pb.ToolResult]] = {}
+
+    def start(self, call_id: str, run: Callable[[], None]) -> None:
+        """Begin a call."""
+        ticket = self._threads.submit(run)
+        self._tickets[call_id] = ticket
+        ticket.future.add_done_callback(lambda _: self._tickets.pop(call_id, None))
+
+    def answer(self, tool: Tool, call: ToolInvocation) -> pb.ToolResult:
+        """Run a call and return its answer; a cancelled one raises."""
+        if not needs_loop(tool):
+            return answer_blocking(tool, call)
+        future = run_in_background(answer_on_loop(tool, call, functools.partial(self._in_thread, call)))
+        self._futures[call.call_id] = future
+        try:
+            if call.cancelled.is_set():  # before there was a future to cancel
+                future.cancel()
+            return future.result()
+        finally:
+            self._futures.pop(call.call_id, None)
+
+    def cancel(self, call_id: str) -> None:
+        """Stop a call that nobody waits for: a coroutine is cancelled, a thread is told by the call's own event."""
+        future, ticket = self._futures.get(call_id), self._tickets.get(call_id)
+        if future is not None:
+            future.cancel()
+        elif ticket is not None and self._threads.give_up(ticket):
+            _LOGGER.warning("tool runs on though its call is over call_id=%s", call_id)
+
+    def settle(self, seconds: float) -> None:
+        """Wait for nothing: what can be stopped has been, and a thread ends when its function does."""
+
+    async def _in_thread(self, call: ToolInvocation, function: Callable[[], Any]) -> Any:
+        ticket = self._inner.submit(function)
+        try:
+            return await asyncio.wrap_future(ticket.future)
+        except asyncio.CancelledError:
+            if self._inner.give_up(ticket):
+                _LOGGER.warning(
+                    "tool runs on though its call is over tool=%s call_id=%s", call.tool, call.call_id
+                )
+            raise
 
 
 class Turn:

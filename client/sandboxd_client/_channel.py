@@ -6,6 +6,8 @@ import socket
 import time
 from typing import TYPE_CHECKING
 
+from sandboxd_proto.v1 import sandbox_pb2 as pb
+
 from .errors import ClientCode, RefusedError, SandboxError
 
 if TYPE_CHECKING:
@@ -13,6 +15,11 @@ if TYPE_CHECKING:
 
 MAILBOX_EVENTS = 64
 """Events held for a slow reader; beyond them HTTP/2 flow control and then the daemon's own ring hold back."""
+
+SHARED_MAX = 64
+"""Sandboxes on one connection: a daemon takes 256 calls at once on each, and a sandbox has few beside its stream."""
+WAKE = pb.SessionEvent()
+"""An event of nothing, put into a mailbox on this side: a tool has finished, so whoever receives has something to tell."""
 
 UNIX_PATH_BYTES = 107
 """A unix socket's path: 108 bytes with its terminating zero."""

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from sandboxd_proto.v1 import sandbox_pb2 as pb
 
 from .errors import RefusedError, not_started
-from .info import FileInfo, FileKind, Limits, PolicyInfo, Protection, RulePage, SessionInfo
+from .info import (
+    Checkpoint,
+    FileInfo,
+    FileKind,
+    Limits,
+    PolicyInfo,
+    Protection,
+    RulePage,
+    SessionInfo,
+    SessionSummary,
+)
 from .results import (
     Decision,
     Evidence,
@@ -18,6 +28,8 @@ from .results import (
     Outcome,
     Result,
     SourceStats,
+    ToolState,
+    ToolUse,
     Usage,
     Verdict,
 )
@@ -37,6 +49,8 @@ _USAGE = (
 )
 _LIMITS = tuple(field.name for field in pb.Limits.DESCRIPTOR.fields)
 
+
+_ON_ERROR = {"keep": pb.ON_ERROR_KEEP, "rollback": pb.ON_ERROR_ROLLBACK}
 
 MAX_REQUEST_BYTES = 3 << 20
 """A daemon cuts the connection at 4 MiB a message, which tells nobody why. No policy takes a third of this."""
@@ -59,18 +73,29 @@ def sendable(request: Request) -> Request:
     return request
 
 
-def execute_message(code: str, timeout_seconds: float | None, execution_id: str | None) -> pb.Execute:
+def execute_message(
+    code: str, timeout_seconds: float | None, execution_id: str | None, on_error: str = "keep"
+) -> pb.Execute:
     """Return the request to run code.
 
     Raises:
-        ValueError: the timeout is negative.
+        ValueError: the timeout is negative, or on_error is none of its two values.
         NotStartedError: the code is too large to be sent.
     """
     if timeout_seconds is not None and timeout_seconds < 0:
         raise ValueError("timeout must not be negative")
+    if on_error not in _ON_ERROR:
+        raise ValueError(f"on_error must be one of {', '.join(map(repr, _ON_ERROR))}")
     wanted_id = execution_id or uuid.uuid4().hex
     try:
-        return sendable(pb.Execute(execution_id=wanted_id, code=code, timeout_seconds=timeout_seconds or 0.0))
+        return sendable(
+            pb.Execute(
+                execution_id=wanted_id,
+                code=code,
+                timeout_seconds=timeout_seconds or 0.0,
+                on_error=_ON_ERROR[on_error],
+            )
+        )
     except RefusedError as error:
         raise not_started(error) from None
 
@@ -155,6 +180,24 @@ def final_answer(message: pb.Result) -> FinalAnswer | None:
     return FinalAnswer(json=message.final_answer.json, text=message.final_answer.text)
 
 
+def tool_state(number: int) -> ToolState:
+    """Return the state's name."""
+    value = pb.ToolState.DESCRIPTOR.values_by_number.get(number)
+    name = value.name.removeprefix("TOOL_STATE_") if value is not None else ""
+    return ToolState[name] if name in ToolState.__members__ else ToolState.UNKNOWN
+
+
+def tool_use(message: pb.ToolUse) -> ToolUse:
+    """Return a tool call that is over."""
+    return ToolUse(
+        call_id=message.call_id,
+        tool=message.tool,
+        state=tool_state(message.state),
+        code=message.code,
+        seconds=message.seconds,
+    )
+
+
 def display(message: pb.Display) -> Result:
     """Return a displayed value."""
     data = {
@@ -195,6 +238,29 @@ def session_info(message: pb.Opened) -> SessionInfo:
         python_version=message.python_version,
         executor=message.executor,
         pooled=message.pooled,
+        idle_seconds=message.idle_seconds,
+        expires_at_seconds=message.expires_at_seconds,
+        workdir=message.workdir or "/work",
+        forked_from=message.forked_from,
+    )
+
+
+def checkpoint(message: pb.CheckpointInfo) -> Checkpoint:
+    """Return what a checkpoint is."""
+    return Checkpoint(message.name, message.created_at_seconds)
+
+
+def session_summary(message: pb.SessionSummary) -> SessionSummary:
+    """Return what a list says of a session."""
+    return SessionSummary(
+        display_id=message.display_id,
+        policy=message.policy,
+        state=message.state,
+        created_at_seconds=message.created_at_seconds,
+        expires_at_seconds=message.expires_at_seconds,
+        executions=message.executions,
+        labels=dict(message.labels),
+        forked_from=message.forked_from,
     )
 
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import codecs
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from . import _decode
 from .results import Execution, Logs, Result, Verdict
+from .stream_events import Display, Screened, Stderr, Stdout, StreamEvent
 
 if TYPE_CHECKING:
     from sandboxd_proto.v1 import sandbox_pb2 as pb
-
-Piece: TypeAlias = tuple[str, "str | Result"]
-"""What a caller may be told at once: ("stdout" | "stderr", text) or ("result", value)."""
 
 
 class StreamText:
@@ -56,24 +54,27 @@ class Gatherer:
         self._results: list[Result] = []
         self._verdict: Verdict | None = None
 
-    def add(self, event: pb.SessionEvent) -> list[Piece]:
+    def add(self, event: pb.SessionEvent) -> list[StreamEvent]:
         """Take one event that is not the last; return what to tell the caller."""
         kind = event.WhichOneof("event")
         if kind == "stdout":
-            return [(kind, text) for text in self._stdout.add(event.stdout)]
+            return [Stdout(text) for text in self._stdout.add(event.stdout)]
         if kind == "stderr":
-            return [(kind, text) for text in self._stderr.add(event.stderr)]
+            return [Stderr(text) for text in self._stderr.add(event.stderr)]
         if kind == "display":
             self._results.append(_decode.display(event.display))
-            return [("result", self._results[-1])]
+            return [Display(self._results[-1])]
         if kind == "verdict":
             self._verdict = _decode.verdict(event.verdict)
+            return [Screened(self._verdict)]
         return []
 
-    def finish(self, result: pb.Result, *, output_expired: bool = False) -> tuple[Execution, list[Piece]]:
+    def finish(
+        self, result: pb.Result, *, output_expired: bool = False
+    ) -> tuple[Execution, list[StreamEvent]]:
         """Take the last event; return the whole execution and what is left to tell the caller."""
-        rest: list[Piece] = [("stdout", text) for text in self._stdout.finish(result.stdout_dropped_bytes)]
-        rest += [("stderr", text) for text in self._stderr.finish(result.stderr_dropped_bytes)]
+        rest: list[StreamEvent] = [Stdout(text) for text in self._stdout.finish(result.stdout_dropped_bytes)]
+        rest += [Stderr(text) for text in self._stderr.finish(result.stderr_dropped_bytes)]
         execution = Execution(
             execution_id=self.execution_id,
             outcome=_decode.outcome(result.outcome),
@@ -89,8 +90,12 @@ class Gatherer:
             limits_hit=tuple(result.limits_hit),
             variables_lost=result.variables_lost,
             output_expired=output_expired,
+            rolled_back=result.rolled_back,
+            restored_from=result.restored_from,
             files=[_decode.file_info(file) for file in result.files],
             files_truncated=result.files_truncated,
+            tool_calls=tuple(_decode.tool_use(use) for use in result.tool_calls),
+            tool_calls_left_out=result.tool_calls_left_out,
         )
         return execution, rest
 

@@ -6,9 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias, TypedDict
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any
+
+    from .tools import Tool
 
 FileKind: TypeAlias = Literal["file", "directory", "other"]
+OnError: TypeAlias = Literal["keep", "rollback"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +39,9 @@ class SandboxOptions(TypedDict, total=False):
     labels: Mapping[str, str] | None
     lease_seconds: float | None
     fresh: bool
+    idle_seconds: float | None
+    lifetime_seconds: float | None
+    tools: Sequence[Tool | Callable[..., Any]]
     open_timeout: float
     request_timeout: float
 
@@ -63,7 +70,9 @@ class Protection:
 class SessionInfo:
     """What the daemon said when the session was opened. `display_id` is safe to log.
 
-    `pooled` tells whether the sandbox had been waiting, ready made.
+    `pooled` tells whether the sandbox had been waiting, ready made. At `expires_at_seconds`, a Unix time, it ends however
+    much it is used. `workdir` is where relative paths lead, in a clone a directory of its own; `forked_from` is whose
+    clone it is.
     """
 
     display_id: str
@@ -77,6 +86,32 @@ class SessionInfo:
     python_version: str
     executor: str
     pooled: bool = False
+    idle_seconds: float = 0.0
+    expires_at_seconds: float = 0.0
+    workdir: str = "/work"
+    forked_from: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A state that a session can be brought back to: variables and files. `created_at_seconds` is a Unix time."""
+
+    name: str
+    created_at_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionSummary:
+    """An open session as lists show it, without its id. At `expires_at_seconds` it ends if nothing more is asked of it."""
+
+    display_id: str
+    policy: str
+    state: str
+    created_at_seconds: float
+    expires_at_seconds: float
+    executions: int
+    labels: Mapping[str, str]
+    forked_from: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,31 @@ class Usage:
     sources: dict[str, str] = field(default_factory=dict)
 
 
+class ToolState(StrEnum):
+    """How a tool call ended: exactly one."""
+
+    FINISHED = "finished"
+    FAILED = "failed"  # the function raised, or its result was refused
+    DENIED = "denied"  # it never reached the function: unknown, schema, policy or budget
+    TIMED_OUT = "timed_out"  # whether it took effect is not known
+    CUT_OFF = "cut_off"  # the snippet ended first: whether it took effect is not known
+    UNKNOWN = "unknown"  # of a newer daemon, that this client does not know
+
+
+@dataclass(frozen=True, slots=True)
+class ToolUse:
+    """A tool call of an execution, as the daemon saw it.
+
+    `code` says why it did not finish: a stable code, or the class of the function's exception.
+    """
+
+    call_id: str
+    tool: str
+    state: ToolState
+    code: str = ""
+    seconds: float = 0.0
+
+
 class Decision(StrEnum):
     """What the screen says."""
 
@@ -231,11 +256,16 @@ class Execution:
 
     `routing` is the verdict that moved a one-shot to another policy, None where it stayed.
 
+    `rolled_back`: by `on_error="rollback"` variables and files are as before the code ran. `restored_from`: the interpreter
+    was lost and a checkpoint brought the session back, `before:` the execution whose id it names.
+
     `text` is the repr of the last expression's value, or None. `output_expired` says that outcome and usage
     come from the daemon's log and that output and results were no longer kept.
 
     `files` are those below the work directory that the program made or changed, as the daemon found them; `files_truncated`
     says that there may be more.
+    come from the daemon's log and that output and results were no longer kept. `tool_calls` are in the order in which the
+    program made them; `tool_calls_left_out` more are not listed.
     """
 
     execution_id: str
@@ -252,8 +282,12 @@ class Execution:
     variables_lost: bool = False
     output_expired: bool = False
     routing: Verdict | None = None
+    rolled_back: bool = False
+    restored_from: str = ""
     files: list[FileInfo] = field(default_factory=list)
     files_truncated: bool = False
+    tool_calls: tuple[ToolUse, ...] = ()
+    tool_calls_left_out: int = 0
 
     @property
     def ok(self) -> bool:

@@ -32,8 +32,8 @@ def show_verdict(verdict: Verdict, name: str, code: str) -> None:
 
 
 def finding_lines(verdict: Verdict, name: str) -> list[str]:
-    """Render each finding as `file:line:column: severity rule: message (hint)`."""
-    lines = [_finding_line(finding, name) for finding in verdict.findings]
+    """Render each finding as `file:line:column: severity rule: message (hint)`; what moved a program is no error of it."""
+    lines = [_finding_line(finding, name, moved=bool(verdict.route_to)) for finding in verdict.findings]
     if verdict.truncated:
         lines.append("There are more findings than are shown.")
     return lines
@@ -57,11 +57,12 @@ def excerpt(finding: Finding, lines: list[str]) -> list[str]:
     return [gutter + escape_line(cut), " " * (len(gutter) - 2) + "| " + carets]
 
 
-def _finding_line(finding: Finding, name: str) -> str:
+def _finding_line(finding: Finding, name: str, *, moved: bool = False) -> str:
     place = f"{name}:{finding.line}:{finding.column}"
     hint = f" ({finding.hint})" if finding.hint else ""
     rule = f"{finding.rule_id} {finding.rule}"
-    return escape_line(f"{place}: {finding.severity} {rule}: {finding.message}{hint}")
+    word = "routed" if moved and finding.action == "route" else finding.severity
+    return escape_line(f"{place}: {word} {rule}: {finding.message}{hint}")
 
 
 def _width(text: str) -> int:

@@ -149,6 +149,12 @@ class Config:
     idle_seconds: float = _row(
         14_400.0, values.seconds(0.05, 604_800), "how long a session with a stream may do nothing", "14400"
     )
+    max_lifetime_seconds: float = _row(
+        86_400.0,
+        values.seconds(0.05, 2_592_000),
+        "how long a session may live in all, however much it is used",
+        "86400",
+    )
     pool_size: int = _row(
         2, values.count(0, 1000), "jails of an environment that wait ready for the next session, at least"
     )

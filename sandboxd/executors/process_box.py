@@ -30,6 +30,12 @@ MAX_LISTING_BYTES = 32 << 20  # 10,000 names of 255 bytes, each byte escaped as 
 class ProcessBox:
     """One sandbox of the process tier. State is touched on the event loop only."""
 
+    workdir = "/work"
+
+    def checkpoints(self) -> tuple[tuple[str, float], ...]:
+        """See `Box.checkpoints`."""
+        return ()
+
     def __init__(self, link: Link, spec: BoxSpec, opened: protocol.Opened, fds: list[int]) -> None:
         self.protections = tuple(Protection(*row) for row in opened.protections)
         self.python_version = opened.python

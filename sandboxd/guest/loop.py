@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Dict, Mapping, NoReturn, Optional
 
 from sandboxd.guest import display, figures, hygiene
 from sandboxd.guest.answer import Answer
+from sandboxd.guest.calls import Calls
 from sandboxd.guest.cell import Interpreter
 from sandboxd.guest.coroutines import CellLoop
 from sandboxd.guest.errors import Reporter
@@ -20,6 +21,7 @@ from sandboxd.guest.frames import EXIT_FAILED, Channel
 from sandboxd.guest.interrupts import Gate
 from sandboxd.guest.settings import Settings
 from sandboxd.guest.streams import Streams
+from sandboxd.guest.tools import Tools
 from sandboxd.guest.writing import Writing
 
 if TYPE_CHECKING:
@@ -61,6 +63,8 @@ class Session:
         self._loop = CellLoop()
         self._interpreter = Interpreter(self._loop)
         self._displays = display.Displays(channel, settings)
+        self._calls = Calls(channel, gate)
+        self._tools = Tools(self._calls)
         self._answer = Answer(settings.repr_limit)
         self._reporter = Reporter(gate, self._interpreter.sources, settings)
         self._install()
@@ -71,6 +75,8 @@ class Session:
         self._channel.send({"op": "ready"})
         while True:
             request = self._channel.receive()
+            if request.get("op") == "answer":  # to a call that was given up with its cell
+                continue
             try:
                 message = self._serve(request)
             except BaseException as error:  # a cell broke the guest's own code: say so, once, and go on
@@ -93,6 +99,7 @@ class Session:
         builtins.final_answer = final_answer  # type: ignore[attr-defined]
         display.install(self._displays)
         os.register_at_fork(after_in_child=self._channel.close_in_child)
+        os.register_at_fork(after_in_child=self._calls.abandon_in_child)
 
     def _serve(self, request: Dict[str, Any]) -> Dict[str, Any]:
         if request.get("op") != "run":
@@ -104,7 +111,9 @@ class Session:
         self._displays.begin(cell)
         self._writing.begin()
         self._answer.value = None
+        self._offer(request.get("tools"))
         self._interpreter.prepare()
+        self._calls.begin(cell)
         text, error = self._gate.call(self._attempt, code, filename, program)
         self._gate.tame()
         hygiene.between_cells()
@@ -112,6 +121,7 @@ class Session:
         if _getpid() != self._pid:
             self._leave_child(error)
         error = self._end_displays(error)
+        self._calls.end()
         if error is not None and _is_clean_exit(error):
             error = None
         described = None if error is None else self._reporter.describe(error, filename)
@@ -124,8 +134,18 @@ class Session:
         if self._restricted is None:
             if program:
                 self._interpreter.restrict(self._workdir)
+                self._tools.restrict()
             self._restricted = bool(program)
         return self._restricted == bool(program)
+
+    def _offer(self, text: Optional[str]) -> None:
+        """Put the session's tools where this cell looks for them, whatever the last one did to them."""
+        changed = self._tools.update(text)
+        if self._restricted:
+            if changed:
+                self._interpreter.offer(self._tools.functions, self._tools.errors)
+        else:
+            self._tools.install()
 
     def _attempt(self, code: str, filename: str, program: bytes) -> Optional[str]:
         """Run a cell and describe its value: all of it is the program's own code, under its own deadline."""

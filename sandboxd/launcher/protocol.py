@@ -76,6 +76,27 @@ class Begin:
 
 
 @dataclass(frozen=True, slots=True)
+class Pause:
+    """Front → launcher, no reply: the client runs a tool for this execution. Its wall clock stands still until `Resume`.
+
+    In all for `tool_wait_seconds` of the box's limits: then the clock goes on by itself, whatever the front says.
+    """
+
+    op: ClassVar[str] = "pause"
+    box: int
+    execution: int
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Front → launcher, no reply: the client has no tool to run any more; the wall clock goes on."""
+
+    op: ClassVar[str] = "resume"
+    box: int
+    execution: int
+
+
+@dataclass(frozen=True, slots=True)
 class End:
     """Front → launcher: the guest answered. Stops the clocks, and the box. Answered by `Stopped` if `request` is not 0."""
 
@@ -221,7 +242,7 @@ class Failed:
     remedy: str
 
 
-FrontMessage: TypeAlias = Hello | Open | Begin | End | Interrupt | File | Close | Count
+FrontMessage: TypeAlias = Hello | Open | Begin | Pause | Resume | End | Interrupt | File | Close | Count
 LauncherMessage: TypeAlias = (
     Ready | Opened | Stopped | Ending | GuestDied | Respawned | BoxLost | FileDone | Closed | Counted | Failed
 )
@@ -229,7 +250,8 @@ LauncherMessage: TypeAlias = (
 _TYPES = {
     kind.op: kind
     for kind in (
-        Hello, Ready, Open, Opened, Begin, End, Stopped, Ending, Interrupt, GuestDied, Respawned, BoxLost, File, FileDone,
+        Hello, Ready, Open, Opened, Begin, Pause, Resume,
+        End, Stopped, Ending, Interrupt, GuestDied, Respawned, BoxLost, File, FileDone,
         Close, Closed, Count, Counted, Failed,
     )
 }  # fmt: skip

@@ -80,6 +80,8 @@ def outcome_fields(intent: Intent, started_at_seconds: float, result: Result) ->
         "stdout_dropped_bytes": result.stdout_dropped_bytes,
         "stderr_dropped_bytes": result.stderr_dropped_bytes,
         "variables_lost": result.variables_lost,
+        **({"rolled_back": True} if result.rolled_back else {}),
+        **({"restored_from": _token(result.restored_from)} if result.restored_from else {}),
     }
 
 
@@ -97,6 +99,8 @@ def result_of(record: Mapping[str, Any]) -> Result:
         stdout_dropped_bytes=int(record["stdout_dropped_bytes"]),
         stderr_dropped_bytes=int(record["stderr_dropped_bytes"]),
         variables_lost=bool(record["variables_lost"]),
+        rolled_back=bool(record.get("rolled_back", False)),
+        restored_from=str(record.get("restored_from", "")),
     )
 
 
@@ -110,6 +114,8 @@ def facts_of(result: Result) -> Result:
         stdout_dropped_bytes=result.stdout_dropped_bytes,
         stderr_dropped_bytes=result.stderr_dropped_bytes,
         variables_lost=result.variables_lost,
+        rolled_back=result.rolled_back,
+        restored_from=_token(result.restored_from),
     )
 
 

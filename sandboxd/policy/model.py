@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sandboxd.errors import Code, FailureClass, SandboxdError
@@ -28,6 +28,9 @@ _NARROWABLE = (
 )
 EXECUTORS = ("process", "runc", "runsc")
 """The tiers, from weaker to stronger: a jail on the host's kernel; a container on it; a container with its own kernel."""
+
+LEAST_MEMORY_BYTES = 16 * 2**20
+"""An interpreter with less than 8 MiB does not start, and the kernel refuses a limit below what a group holds already."""
 
 _SECONDS = frozenset({"wall_seconds", "grace_seconds", "cpu_seconds", "tool_seconds", "tool_wait_seconds"})
 _MAY_BE_0 = frozenset(
@@ -91,6 +94,7 @@ class Policy:
     revision: int = 1
     tools_allow: tuple[str, ...] = ()
     tools_deny: tuple[str, ...] = ()
+    tools_arguments: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
     checkpoint_per_snippet: bool = False  # a clone from before each snippet is kept, to restore after a kill
 
     def narrow(self, wanted: Mapping[str, float | int | None]) -> Limits:
@@ -149,6 +153,8 @@ class Policy:
             raise _invalid(f"{name} must be a finite number", "Leave it out for the policy's value.")
         if value < 0 or (value == 0 and name not in _MAY_BE_0):
             raise _invalid(f"{name} must be above 0", "Leave it out for the policy's value.")
+        if name == "memory_bytes" and value < LEAST_MEMORY_BYTES:
+            raise _invalid(f"{name} must be at least {LEAST_MEMORY_BYTES}", "No interpreter lives on less.")
         granted = getattr(self.limits, name)
         if value > granted:
             raise SandboxdError(

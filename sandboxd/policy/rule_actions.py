@@ -72,6 +72,10 @@ FREE = frozenset(
         "repeat-too-large",
         "range-too-large",
         "string-too-large",
+        "tool-unknown",
+        "tool-arguments",
+        "tool-not-for-code",
+        "tool-not-awaited",
     }
 )
 """Rules that may get any action."""

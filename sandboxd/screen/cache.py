@@ -10,8 +10,9 @@ from sandboxd.events import Verdict
 _ENTRIES = 1024  # without its program a verdict is 50 KiB at the very most
 _PROGRAM_BYTES = 64 * 1024 * 1024
 
-Key: TypeAlias = "tuple[str, str, str, bool]"
-"""Hash of the source, digest of the policy, Python version, thorough or not: all that a verdict depends on."""
+Key: TypeAlias = "tuple[str, str, str, bool, str]"
+"""All that a verdict depends on: hash of the source, digest of the policy, Python version, thorough or not, digest of the
+tools."""
 
 
 class VerdictCache:

@@ -2,7 +2,8 @@
 
 Pages are package data (`rules/NAME.md`), one form for all: a title, a summary, and sections under fixed headings. Their
 examples run in a test. A fence's words after `python` say how an example is meant: `expression` for a Python expression
-that makes the source (too large, or with characters that nobody sees), any other word for the policy it is screened under.
+that makes the source (too large, or with characters that nobody sees), `tools` for a session with `EXAMPLE_TOOLS`, any other
+word for the policy it is screened under.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from sandboxd.events import ToolCallers, ToolSpec
 from sandboxd.screen.engine.catalogue import BY_ID, RULES, Rule
 
 _FOLDER = Path(__file__).parent / "rules"
@@ -20,6 +22,16 @@ _SECTION = re.compile(r"^## (.+)\n", re.MULTILINE)
 _FENCE = re.compile(r"^```python(?P<words>[^\n]*)\n(?P<code>.*?)\n```$", re.MULTILINE | re.DOTALL)
 _CWE = re.compile(r"\bCWE-(\d+)\b")
 _NEAR = 3
+_NOTHING = '{"type": "object", "properties": {}}'
+_FETCH = '{"type": "object", "properties": {"url": {"type": "string"}}, "required": ["url"]}'
+_WEATHER = '{"type": "object", "properties": {"city": {"type": "string"}, "unit": {"type": "string"}}, "required": ["city"]}'
+_WORDS = frozenset({"expression", "tools"})
+EXAMPLE_TOOLS = (
+    ToolSpec("weather", "", _WEATHER),
+    ToolSpec("fetch", "", _FETCH, is_async=True),
+    ToolSpec("delete_all", "", _NOTHING, callers=ToolCallers.DIRECT),
+)
+"""`weather(city, unit=…)`, `async fetch(url)`, and `delete_all()` for a model's direct calls only."""
 
 
 class UnknownRuleError(Exception):
@@ -37,6 +49,7 @@ class Example:
     code: str
     policy: str
     is_expression: bool
+    has_tools: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +104,7 @@ def _examples(text: str) -> tuple[Example, ...]:
     found = []
     for fence in _FENCE.finditer(text):
         words = fence["words"].split()
-        policies = [word for word in words if word != "expression"]
-        found.append(Example(fence["code"], policies[0] if policies else "default", "expression" in words))
+        policies = [word for word in words if word not in _WORDS]
+        policy = policies[0] if policies else "default"
+        found.append(Example(fence["code"], policy, "expression" in words, "tools" in words))
     return tuple(found)

@@ -11,11 +11,14 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sandboxd.policy import ScreenRules
 from sandboxd.screen.process import ProcessSettings, ScreenProcess, ScreenProcessError
 from sandboxd.screen.verdicts import Answer, read_answer
+
+if TYPE_CHECKING:
+    from sandboxd.screen.tools import Signatures
 
 _CHECKS_PER_PROCESS = 2000  # what a parser leaks or fragments goes with its process
 _PATIENCE_SECONDS = 0.02  # a text of 64 KiB takes about as long; a process takes four times that to start
@@ -62,7 +65,15 @@ class Pool:
         self._idle += processes
         return processes[0].missing
 
-    async def ask(self, code: str, digest: str, rules: ScreenRules, *, compiled: bool) -> Answer:
+    async def ask(
+        self,
+        code: str,
+        digest: str,
+        rules: ScreenRules,
+        *,
+        compiled: bool,
+        signatures: Signatures | None = None,
+    ) -> Answer:
         """Have a text checked by whichever process is free.
 
         Raises:
@@ -70,7 +81,7 @@ class Pool:
         """
         process = await self._borrow()
         try:
-            form, program = await process.ask(code, digest, rules, compiled=compiled)
+            form, program = await process.ask(code, digest, rules, compiled=compiled, signatures=signatures)
             answer = read_answer(form, program, restricted=rules.restricted)
         except BaseException as error:
             # Whatever ends a loan early leaves the process in an unknown state; one that lies is not asked again.

@@ -16,10 +16,13 @@ import signal
 import socket
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sandboxd.policy import ScreenRules
 from sandboxd.screen.link import Link, LinkError
+
+if TYPE_CHECKING:
+    from sandboxd.screen.tools import Signatures
 
 _BOOT = str(Path(__file__).with_name("boot.py"))
 _FOLDER = str(Path(__file__).resolve().parents[2])
@@ -111,7 +114,13 @@ class ScreenProcess:
         return self._process.pid
 
     async def ask(
-        self, code: str, digest: str, rules: ScreenRules, *, compiled: bool
+        self,
+        code: str,
+        digest: str,
+        rules: ScreenRules,
+        *,
+        compiled: bool,
+        signatures: Signatures | None = None,
     ) -> tuple[dict[str, Any], bytes]:
         """Have one source checked; return the answer and the restricted program, if there is one.
 
@@ -123,6 +132,8 @@ class ScreenProcess:
         if digest not in self._known:
             question["rules"] = rules.as_json()
             self._known.add(digest)
+        if signatures is not None:  # not kept there: tenants are many, and each has tools of its own
+            question |= signatures.question()
         try:
             return await self._link.ask(question, code.encode(), self._settings.wall_seconds)
         except LinkError as error:

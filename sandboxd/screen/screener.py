@@ -15,6 +15,7 @@ import platform
 import sys
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from sandboxd.environments import BASE
 from sandboxd.errors import Code, SandboxdError, StartError
@@ -28,6 +29,9 @@ from sandboxd.screen.pool import Pool
 from sandboxd.screen.process import ProcessSettings, ScreenProcessError
 from sandboxd.screen.verdicts import SCREEN_FAILED, Answer, decide, findings_of
 from sandboxd.seccomp import build_screener_filter
+
+if TYPE_CHECKING:
+    from sandboxd.screen.tools import Signatures
 
 _LOG = logging.getLogger(__name__)
 
@@ -88,22 +92,30 @@ class Screener:
         level = logging.WARNING if self.missing.keys() - {"speculation"} else logging.INFO
         _LOG.log(level, "screener locked in", extra={"without": self.missing})
 
-    async def check(self, code: str, policy: Policy, *, thorough: bool = False) -> Verdict:
+    async def check(
+        self, code: str, policy: Policy, *, thorough: bool = False, signatures: Signatures | None = None
+    ) -> Verdict:
         """Return what the screen says about a source; never raises for what the source is.
 
         Args:
             code: the text.
             policy: whose rules hold.
             thorough: report also what only the compiler finds. A text that runs next is compiled there anyway.
+            signatures: the session's tools, where it has some.
         """
+        if signatures is not None and not signatures.concern(code):
+            signatures = None
         sha256 = hashlib.sha256(code.encode("utf-8", "surrogatepass")).hexdigest()
         pool = self._pool_of(policy.environment)
-        key = (sha256, policy.digest, pool.python_version, thorough)
+        tools = signatures.digest if signatures is not None else ""
+        key = (sha256, policy.digest, pool.python_version, thorough, tools)
         verdict = self._cache.get(key)
         if verdict is not None:
             return verdict
         started = time.perf_counter()
-        findings, truncated, answer = await self._screen(code, policy, pool, thorough=thorough)
+        findings, truncated, answer = await self._screen(
+            code, policy, pool, thorough=thorough, signatures=signatures
+        )
         verdict = Verdict(
             decision=decide(findings),
             findings=findings,
@@ -114,11 +126,12 @@ class Screener:
             python_version=pool.python_version or platform.python_version(),
             elapsed_seconds=time.perf_counter() - started,
             imports=answer.imports,
+            binds=answer.binds,
             stats=_stats(code, answer),
             program=answer.program,
         )
         if not any(finding.rule == SCREEN_FAILED for finding in findings):
-            self._cache.put((sha256, policy.digest, pool.python_version, thorough), verdict)
+            self._cache.put((sha256, policy.digest, pool.python_version, thorough, tools), verdict)
         return verdict
 
     async def close(self) -> None:
@@ -132,7 +145,7 @@ class Screener:
         return tuple(sorted(pid for pool in self._pools.values() for pid in pool.pids()))
 
     async def _screen(
-        self, code: str, policy: Policy, pool: Pool, *, thorough: bool
+        self, code: str, policy: Policy, pool: Pool, *, thorough: bool, signatures: Signatures | None
     ) -> tuple[tuple[Finding, ...], bool, Answer]:
         rules = policy.screen
         found = Findings(code, rules.actions)
@@ -145,7 +158,7 @@ class Screener:
         if not policy.screened or decide(here) is Decision.DENY:
             return here, truncated, Answer()
         try:
-            answer = await pool.ask(code, policy.digest, rules, compiled=thorough)
+            answer = await pool.ask(code, policy.digest, rules, compiled=thorough, signatures=signatures)
         except (ScreenProcessError, StartError) as error:
             self.failures += 1
             _LOG.warning("screen failed policy=%s reason=%s", policy.name, error)

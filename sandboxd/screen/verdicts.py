@@ -24,7 +24,8 @@ _FIELDS = {one.name: (int if one.type == "int" else str) for one in dataclasses.
 _MAX_FIELD = 1000
 _MAX_SHOWN_LINE = 200
 _MAX_IMPORTS = 100
-_MAX_IMPORT_LENGTH = 200
+_MAX_BOUND = 256
+_MAX_NAME = 200
 _MAX_COUNT = 2**31
 _LINE_ENDS = re.compile(r"\r\n|\r|\n")
 
@@ -58,6 +59,7 @@ class Answer:
     findings: tuple[Finding, ...] = ()
     truncated: bool = False
     imports: tuple[str, ...] = ()
+    binds: tuple[str, ...] = ()
     nodes: int = 0
     depth: int = 0
     program: bytes = b""
@@ -81,7 +83,8 @@ def read_answer(form: Any, program: bytes, *, restricted: bool) -> Answer:
     return Answer(
         findings,
         bool(form["truncated"]),
-        _imports_of(form["imports"]),
+        _names_of(form["imports"], _MAX_IMPORTS),
+        _names_of(form["binds"], _MAX_BOUND),
         _count_of(form["stats"]["nodes"]),
         _count_of(form["stats"]["depth"]),
         program,
@@ -94,11 +97,11 @@ def _count_of(value: Any) -> int:
     return value
 
 
-def _imports_of(names: Any) -> tuple[str, ...]:
-    if not isinstance(names, list) or len(names) > _MAX_IMPORTS:
-        raise ValueError("not a list of imports")
-    if not all(isinstance(name, str) and len(name) <= _MAX_IMPORT_LENGTH for name in names):
-        raise ValueError("not a list of imports")
+def _names_of(names: Any, most: int) -> tuple[str, ...]:
+    if not isinstance(names, list) or len(names) > most:
+        raise ValueError("not a list of names")
+    if not all(isinstance(name, str) and len(name) <= _MAX_NAME for name in names):
+        raise ValueError("not a list of names")
     return tuple(names)
 
 

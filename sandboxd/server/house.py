@@ -84,7 +84,12 @@ class House:
             pipeline=self._pipeline,
             executions=self._executions,
             log=self._log,
-            terms=Terms(config.lease_seconds, config.max_lease_seconds, config.idle_seconds),
+            terms=Terms(
+                config.lease_seconds,
+                config.max_lease_seconds,
+                config.idle_seconds,
+                config.max_lifetime_seconds,
+            ),
         )
         self.own_address = ""  # of an embedded daemon: for its own user, past the acceptor
         self._servers: list[WireServer] = []

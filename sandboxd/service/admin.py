@@ -12,6 +12,7 @@ from sandboxd_proto.v1.sandbox_pb2_grpc import AdminServiceServicer
 
 from sandboxd import __version__
 from sandboxd.doctor import Check, examine
+from sandboxd.service.convert import summary_message
 from sandboxd.service.refusals import answering
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from sandboxd.quota import Admission
     from sandboxd.service.context import Context
     from sandboxd.service.peer import PeerNames
-    from sandboxd.sessions import Session, Sessions
+    from sandboxd.sessions import Sessions
 
 _REASON_MAX = 200
 _STATUS = {
@@ -86,7 +87,7 @@ class AdminService(AdminServiceServicer):
         """List the open sessions of all users."""
         async with answering(context):
             self._peers.uid(context)
-            return pb.ListSessionsResponse(sessions=[_summary(one) for one in self._sessions.all()])
+            return pb.ListSessionsResponse(sessions=[summary_message(one) for one in self._sessions.all()])
         raise AssertionError  # `answering` has raised
 
     async def Kill(self, request: pb.KillRequest, context: Context) -> pb.KillResponse:  # noqa: N802
@@ -122,19 +123,4 @@ def _check(check: Check) -> pb.Check:
         area=check.area,
         evidence=check.evidence.value,
         required=check.required,
-    )
-
-
-def _summary(session: Session) -> pb.SessionSummary:
-    facts = session.facts
-    remaining = session.lease.remaining_seconds()
-    return pb.SessionSummary(
-        display_id=facts.display_id,
-        uid=facts.uid,
-        policy=facts.policy.name,
-        state=session.state.value,
-        created_at_seconds=facts.created_at_seconds,
-        expires_at_seconds=time.time() + remaining if remaining else 0.0,
-        executions=session.executions,
-        labels=facts.labels,
     )

@@ -7,21 +7,35 @@ client's receive limit refuses: that would break the stream instead of the snipp
 from __future__ import annotations
 
 import math
+import time
 from typing import TYPE_CHECKING
 
 from sandboxd_proto.v1 import sandbox_pb2 as pb
 
 from sandboxd.errors import Code, FailureClass, SandboxdError
-from sandboxd.events import Decision, Display, Outcome, Output, ProgramError, Result, Usage, Verdict
+from sandboxd.events import (
+    Decision,
+    Display,
+    Outcome,
+    Output,
+    ProgramError,
+    Result,
+    ToolCall,
+    ToolCallOver,
+    ToolsSet,
+    Usage,
+    Verdict,
+)
 from sandboxd.service.refusals import refused
-from sandboxd.sessions import OpenWish, Refusal
+from sandboxd.service.tools import fill_tool_event, tool_specs, tool_use
+from sandboxd.sessions import Checkpointed, Forked, OpenWish, Refusal, RolledBack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from sandboxd.events import Finding, Limits, MadeFile, Protection
     from sandboxd.executors.base import FileStat
-    from sandboxd.sessions import Item, OneShot, RingEvent, Session
+    from sandboxd.sessions import Answer, Item, OneShot, RingEvent, Session
 
 DISPLAY_MAX_BYTES = 3 << 20
 _MESSAGE_BYTES = 256 << 10  # up to which events share a message
@@ -58,7 +72,7 @@ def event_messages(items: Sequence[Item]) -> Iterator[pb.SessionEvent]:
         yield first
 
 
-def fill_event(message: pb.SessionEvent, event: RingEvent) -> None:
+def fill_event(message: pb.SessionEvent, event: RingEvent | Answer) -> None:
     """Set the one field of the event."""
     if isinstance(event, Output):
         piece = message.stdout if event.stream == "stdout" else message.stderr
@@ -71,8 +85,28 @@ def fill_event(message: pb.SessionEvent, event: RingEvent) -> None:
         message.verdict.CopyFrom(verdict_message(event))
     elif isinstance(event, Display):
         message.display.CopyFrom(_display(event))
+    elif isinstance(event, (ToolCall, ToolCallOver, ToolsSet)):
+        fill_tool_event(message, event)
     elif isinstance(event, Refusal):
         message.refused.CopyFrom(refused(event.error))
+    else:
+        _fill_answer(message, event)
+
+
+def _fill_answer(message: pb.SessionEvent, answer: Answer) -> None:
+    if isinstance(answer, Forked):
+        message.forked.clones.extend(opened_message(clone) for clone in answer.clones)
+    elif isinstance(answer, Checkpointed):
+        message.checkpointed.checkpoints.extend(_checkpoints(answer.checkpoints))
+        message.checkpointed.SetInParent()
+    elif isinstance(answer, RolledBack):
+        message.rolled_back.name = answer.name
+    else:
+        message.renewed.expires_at_seconds = answer.expires_at_seconds
+
+
+def _checkpoints(points: tuple[tuple[str, float], ...]) -> list[pb.CheckpointInfo]:
+    return [pb.CheckpointInfo(name=name, created_at_seconds=made) for name, made in points]
 
 
 def opened_message(session: Session) -> pb.Opened:
@@ -85,12 +119,34 @@ def opened_message(session: Session) -> pb.Opened:
         policy_digest=facts.policy.digest,
         limits=limits_message(facts.limits),
         grace_seconds=facts.limits.grace_seconds,
-        lease_seconds=facts.lease_seconds,
+        lease_seconds=session.lease_seconds,
         protections=[_protection(one) for one in session.box.protections],
         environment=facts.policy.environment,
         python_version=session.box.python_version,
         executor=facts.executor,
         pooled=session.box.pooled,
+        tools_allowed=session.tools.allowed,
+        idle_seconds=facts.idle_seconds,
+        expires_at_seconds=facts.expires_at_seconds,
+        workdir=session.box.workdir,
+        forked_from=facts.forked_from,
+        checkpoints=_checkpoints(session.checkpoints()),
+    )
+
+
+def summary_message(session: Session) -> pb.SessionSummary:
+    """Tell of a session without its capability."""
+    facts = session.facts
+    return pb.SessionSummary(
+        display_id=facts.display_id,
+        uid=facts.uid,
+        policy=facts.policy.name,
+        state=session.state.value,
+        created_at_seconds=facts.created_at_seconds,
+        expires_at_seconds=time.time() + session.remaining_seconds(),
+        executions=session.executions,
+        labels=facts.labels,
+        forked_from=facts.forked_from,
     )
 
 
@@ -112,6 +168,27 @@ def open_wish(message: pb.Open) -> OpenWish:
         labels=dict(message.labels),
         lease_seconds=message.lease_seconds,
         fresh=message.fresh,
+        tools=tool_specs(message.tools),
+        idle_seconds=message.idle_seconds,
+        lifetime_seconds=message.lifetime_seconds,
+    )
+
+
+def rolls_back(on_error: int) -> bool:
+    """Read what is to become of a failing snippet's traces.
+
+    Raises:
+        SandboxdError: INVALID_REQUEST: a value of a newer client's is not taken for "keep".
+    """
+    if on_error in {pb.ON_ERROR_UNSPECIFIED, pb.ON_ERROR_KEEP}:
+        return False
+    if on_error == pb.ON_ERROR_ROLLBACK:
+        return True
+    raise SandboxdError(
+        Code.INVALID_REQUEST,
+        "on_error is keep or rollback.",
+        remedy="Leave it out to keep.",
+        failure=FailureClass.NOT_STARTED,
     )
 
 
@@ -183,6 +260,10 @@ def result_message(result: Result) -> pb.Result:
         stdout_dropped_bytes=result.stdout_dropped_bytes,
         stderr_dropped_bytes=result.stderr_dropped_bytes,
         variables_lost=result.variables_lost,
+        tool_calls=[tool_use(one) for one in result.tool_calls],
+        tool_calls_left_out=result.tool_calls_left_out,
+        rolled_back=result.rolled_back,
+        restored_from=result.restored_from,
         files=[file_message(one) for one in result.files],
         files_truncated=result.files_truncated,
     )

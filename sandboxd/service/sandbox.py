@@ -7,11 +7,17 @@ import contextlib
 import hashlib
 from typing import TYPE_CHECKING
 
-import grpc
 from sandboxd_proto.v1 import sandbox_pb2 as pb
 
 from sandboxd.errors import SandboxdError
-from sandboxd.service.convert import event_message, open_wish, opened_message, result_message, routing_message
+from sandboxd.service.convert import (
+    event_message,
+    open_wish,
+    opened_message,
+    result_message,
+    routing_message,
+    summary_message,
+)
 from sandboxd.service.files import FileService
 from sandboxd.service.refusals import answering
 from sandboxd.service.stream import SessionStream, execute_wish, superseded, write_feed
@@ -113,10 +119,12 @@ class SandboxService(FileService):
         wanted = OneShot(open_wish(request.open), execute_wish(0, request.execute))
         return wanted if request.no_routing else await route(wanted, self._policies, self._router)
 
-    async def ListOwn(self, _: pb.ListOwnRequest, context: Context) -> pb.ListOwnResponse:  # noqa: N802
-        """List the caller's own sessions."""
-        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "")
-        raise AssertionError
+    async def ListOwn(self, request: pb.ListOwnRequest, context: Context) -> pb.ListOwnResponse:  # noqa: N802
+        """List the caller's own sessions, by labels. Display ids only: the capability is its stream's."""
+        async with answering(context):
+            found = self._sessions.owned(self._peers.uid(context), dict(request.labels))
+            return pb.ListOwnResponse(sessions=[summary_message(one) for one in found])
+        raise AssertionError  # `answering` has raised
 
     async def GetExecution(  # noqa: N802
         self, request: pb.GetExecutionRequest, context: Context

@@ -13,8 +13,9 @@ import grpc
 from sandboxd_proto.v1 import sandbox_pb2 as pb
 
 from sandboxd.errors import Code, FailureClass, SandboxdError
-from sandboxd.service.convert import event_messages, open_wish, opened_message, seconds
-from sandboxd.sessions import ExecuteWish, Refusal
+from sandboxd.service.convert import event_messages, open_wish, opened_message, rolls_back, seconds
+from sandboxd.service.tools import tool_answer, tool_specs
+from sandboxd.sessions import ExecuteWish, Refusal, desk
 
 if TYPE_CHECKING:
     from sandboxd.service.context import Context
@@ -94,12 +95,50 @@ class SessionStream:
             session.interrupt(request.interrupt.execution_id)
         elif kind == "close":
             self._sessions.begin_close(session, "closed by its client", "client")
+        elif kind == "renew":
+            renewed = self._sessions.renew(session, seconds(request.renew.lease_seconds))
+            feed.answer(request.request_id, "", renewed)
+        elif not (
+            self._branch(kind, session, feed, request) or _dispatch_tools(kind, session, feed, request)
+        ):
+            raise _unexpected("A stream begins with open or attach, and only begins with those.")
+
+    def _branch(self, kind: str | None, session: Session, feed: Feed, request: pb.SessionRequest) -> bool:
+        """Begin what needs the idle session; False when it is none of that."""
+        branching, number = self._sessions.branching, request.request_id
+        if kind == "fork":
+            branching.fork(session, request.fork.count, number, feed)
+        elif kind == "checkpoint":
+            branching.checkpoint(session, request.checkpoint.name, number, feed)
+        elif kind == "rollback":
+            branching.rollback(session, request.rollback.name, number, feed)
+        elif kind == "drop_checkpoint":
+            branching.drop(session, request.drop_checkpoint.name, number, feed)
         else:
-            raise _unexpected("After the first request a stream takes execute, interrupt and close.")
+            return False
+        return True
 
     async def _read(self) -> pb.SessionRequest | None:
         request = await self._context.read()
         return None if request is grpc.aio.EOF else request
+
+
+def _dispatch_tools(kind: str | None, session: Session, feed: Feed, request: pb.SessionRequest) -> bool:
+    """Do what concerns tools; False when it is none of that."""
+    number = request.request_id
+    if kind == "tool_result":
+        result = request.tool_result
+        desk.take_result(session, feed, number, result.call_id, tool_answer(result))
+    elif kind == "set_tools":
+        desk.set_tools(session, feed, number, tool_specs(request.set_tools.tools))
+    elif kind == "call_tool":
+        call = request.call_tool
+        desk.call_directly(
+            session, feed, number, call_id=call.call_id, tool=call.tool, arguments=call.arguments_json
+        )
+    else:
+        return False
+    return True
 
 
 async def write_feed(feed: Feed, context: Context) -> None:
@@ -111,7 +150,13 @@ async def write_feed(feed: Feed, context: Context) -> None:
 
 def execute_wish(request_id: int, message: pb.Execute) -> ExecuteWish:
     """Read what a client asks to run."""
-    return ExecuteWish(request_id, message.execution_id, message.code, seconds(message.timeout_seconds))
+    return ExecuteWish(
+        request_id,
+        message.execution_id,
+        message.code,
+        seconds(message.timeout_seconds),
+        rollback_on_error=rolls_back(message.on_error),
+    )
 
 
 def _execution_id(request: pb.SessionRequest) -> str:

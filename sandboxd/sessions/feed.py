@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from sandboxd.sessions.answers import Answer
     from sandboxd.sessions.ring import EventRing, RingEvent
 
 BACKLOG_MAX = 64
@@ -23,7 +24,7 @@ class Item:
     request_id: int
     execution_id: str
     sequence: int
-    event: RingEvent
+    event: RingEvent | Answer
 
 
 class Feed:
@@ -53,7 +54,7 @@ class Feed:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-    def answer(self, request_id: int, execution_id: str, event: RingEvent) -> None:
+    def answer(self, request_id: int, execution_id: str, event: RingEvent | Answer) -> None:
         """Queue an answer for this stream alone."""
         self._backlog.append(Item(request_id, execution_id, 0, event))
         self.wake()

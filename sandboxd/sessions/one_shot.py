@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sandboxd.events import Decision
-from sandboxd.sessions.session import check_timeout
+from sandboxd.sessions.facts import check_timeout
 
 if TYPE_CHECKING:
     from sandboxd.events import Verdict
     from sandboxd.policy import PolicySet
     from sandboxd.routing import Router
-    from sandboxd.sessions.registry import OpenWish
-    from sandboxd.sessions.session import ExecuteWish
+    from sandboxd.sessions.facts import ExecuteWish
+    from sandboxd.sessions.wishes import OpenWish
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ async def route(wanted: OneShot, policies: PolicySet, router: Router) -> OneShot
     met = target.met(opening.limits)
     wall_seconds = met.get("wall_seconds", target.limits.wall_seconds)
     return OneShot(
-        dataclasses.replace(opening, policy=target.name, limits=met),
+        dataclasses.replace(opening, policy=target.name, limits=met, moved_from=(policy.name,)),
         dataclasses.replace(execute, timeout_seconds=min(execute.timeout_seconds, wall_seconds)),
         verdict,
     )

@@ -9,57 +9,44 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 import time
-from collections import OrderedDict
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sandboxd.errors import Code, FailureClass, SandboxdError
-from sandboxd.sessions.session import Facts, Session
+from sandboxd.sessions.branching import Branching
+from sandboxd.sessions.ended import Ended, lost
+from sandboxd.sessions.facts import Facts
+from sandboxd.sessions.session import Session
+from sandboxd.sessions.wishes import check_labels
+from sandboxd.tools import Broker, Caller, Rules
+from sandboxd.tools import read as read_tools
+from sandboxd.undo import SafetyNet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from sandboxd.events import Limits
+    from sandboxd.executors.base import Box
     from sandboxd.identity import SessionIds
     from sandboxd.isolate import Isolation
-    from sandboxd.log import Executions, Log
+    from sandboxd.log import Executions, JsonValue, Log
     from sandboxd.pipeline import Pipeline
     from sandboxd.policy import Policy, PolicySet
     from sandboxd.quota import Admission, Reservation
+    from sandboxd.sessions.answers import Renewed
+    from sandboxd.sessions.facts import ExecuteWish
     from sandboxd.sessions.feed import Feed
-    from sandboxd.sessions.session import ExecuteWish
+    from sandboxd.sessions.wishes import Life, OpenWish, Terms
+    from sandboxd.tools import Tool
 
 _logger = logging.getLogger(__name__)
-_LABELS_MAX = 32
-_LABEL_CHARACTERS_MAX = 256
-_ENDED_MAX = 1024
 _LEAVING_MAX = 4
 _LEAVE_SECONDS = 0.003
 """How long a one-shot's sandbox outlives it: to take it down at once would compete with its answer for the processor."""
 _STOP_MARGIN_SECONDS = 1.0
+_UNDERTAKING_SECONDS = 5.0
+"""How long the end of a session waits for a fork or rollback: their own bounds in the box are shorter."""
 _DRAIN_RETRY_SECONDS = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class OpenWish:
-    """What a client asks of a new session, within the policy. `lease_seconds` 0 is the default."""
-
-    policy: str = ""
-    limits: Mapping[str, float | int | None] = field(default_factory=dict)
-    labels: Mapping[str, str] = field(default_factory=dict)
-    lease_seconds: float = 0.0
-    fresh: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """How long sessions live."""
-
-    lease_seconds: float
-    max_lease_seconds: float
-    idle_seconds: float
 
 
 class Sessions:
@@ -90,13 +77,32 @@ class Sessions:
         self._log = log
         self._terms = terms
         self._clock = clock
+        self.branching = Branching(self, ids, log, clock)
         self._open: dict[str, Session] = {}
         self._leaving = 0
-        self._ended: OrderedDict[str, tuple[int, str]] = OrderedDict()  # why the latest ones are gone
+        self._ended = Ended()
 
     def all(self) -> list[Session]:
         """List the open sessions."""
         return list(self._open.values())
+
+    def owned(self, uid: int, labels: Mapping[str, str]) -> list[Session]:
+        """List the open sessions of a user that have all these labels."""
+        return [
+            session
+            for session in self._open.values()
+            if session.facts.uid == uid
+            and not session.leaves
+            and labels.items() <= session.facts.labels.items()
+        ]
+
+    def renew(self, session: Session, lease_seconds: float) -> Renewed:
+        """Start a session's lease again, with another length unless that is 0.
+
+        Raises:
+            SandboxdError: LIMIT_ABOVE_POLICY.
+        """
+        return session.renew(self._terms.lease(lease_seconds))
 
     async def open(self, uid: int, wish: OpenWish) -> Session:
         """Open a session under a policy.
@@ -107,16 +113,42 @@ class Sessions:
                 box raises; the class is NOT_STARTED.
         """
         self.check_draining()
-        _check_labels(wish.labels)
-        lease_seconds = self._lease_seconds(wish)
+        check_labels(wish.labels)
+        life = self._terms.life(wish)
         policy = self._policies.get(wish.policy)
         limits = policy.narrow(wish.limits)
+        tools = read_tools(wish.tools)
         reservation = self._admission.reserve(limits.memory_bytes)
         try:
-            return await self._open_reserved(uid, wish, policy, limits, lease_seconds, reservation)
+            return await self._open_reserved(uid, wish, policy, limits, life, reservation, tools)
         except BaseException:
             reservation.release()
             raise
+
+    def admit(  # what a session is made of
+        self, facts: Facts, box: Box, reservation: Reservation, seconds: float, tools: Broker
+    ) -> Session:
+        """Make a session of a box, with so many seconds to live."""
+
+        def record(kind: str, cause: str, execution_id: str) -> None:
+            ids: dict[str, JsonValue] = {"session": facts.display_id, "execution_id": execution_id}
+            self._log.after(kind, {**ids, "uid": facts.uid, "by": cause})
+
+        per_snippet = facts.policy.checkpoint_per_snippet
+        session = Session(
+            facts,
+            box,
+            reservation,
+            pipeline=self._pipeline,
+            group=self._group,
+            tools=tools,
+            net=SafetyNet(box, per_snippet=per_snippet, record=record),
+            on_expired=self._expired,
+        )
+        session.lifetime.run(seconds)
+        self._open[facts.display_id] = session
+        box.on_lost(lambda reason: self._lost(session, reason))
+        return session
 
     def find(self, uid: int, token: str) -> Session:
         """Find the session of a token, for its owner.
@@ -128,23 +160,9 @@ class Sessions:
         session = self._open.get(display_id)
         if session is not None and session.facts.uid == uid and not session.leaves:
             return session
-        owner, reason = self._ended.get(display_id, (None, ""))
         if session is not None and session.facts.uid == uid:
-            owner, reason = uid, "it is closing"
-        if owner == uid:
-            raise SandboxdError(
-                Code.SESSION_LOST,
-                f"Session {display_id} is gone: {reason}.",
-                remedy="Open a new session; variables and files of the old one are gone.",
-                failure=FailureClass.SESSION_LOST,
-                session=display_id,
-            )
-        raise SandboxdError(
-            Code.SESSION_NOT_FOUND,
-            "There is no such session.",
-            remedy="Open a new session.",
-            failure=FailureClass.SESSION_LOST,
-        )
+            raise lost(display_id, session.ends_because)
+        raise self._ended.refusal(display_id, uid)
 
     def named(self, display_id: str) -> Session:
         """Find a session by its display id, for an operator.
@@ -227,8 +245,10 @@ class Sessions:
     def begin_close(self, session: Session, reason: str, actor: str) -> asyncio.Task[None]:
         """Start to end a session: the task that does it, one a session."""
         if session.closing is None:
+            session.ends_because = reason
             session.closing = self._group.create_task(self._close(session, reason, actor))
             session.lease.cancel()
+            session.lifetime.cancel()
         return session.closing
 
     def close_after_execution(self, session: Session, reason: str, actor: str) -> None:
@@ -258,11 +278,13 @@ class Sessions:
         wish: OpenWish,
         policy: Policy,
         limits: Limits,
-        lease_seconds: float,
+        life: Life,
         reservation: Reservation,
+        tools: Mapping[str, Tool],
     ) -> Session:
         token, display_id = self._ids.mint()
         box = await self._isolation.open(policy, limits, display_id, fresh=wish.fresh)
+        now = self._clock()
         facts = Facts(
             token=token,
             display_id=display_id,
@@ -270,16 +292,15 @@ class Sessions:
             policy=policy,
             limits=limits,
             labels=dict(wish.labels),
-            lease_seconds=lease_seconds,
-            idle_seconds=self._terms.idle_seconds,
+            lease_seconds=life.lease_seconds,
+            idle_seconds=life.idle_seconds,
             executor=policy.executor,
-            created_at_seconds=self._clock(),
+            created_at_seconds=now,
+            expires_at_seconds=now + life.lifetime_seconds,
         )
-        session = Session(
-            facts, box, reservation, pipeline=self._pipeline, group=self._group, on_expired=self._expired
+        session = self.admit(
+            facts, box, reservation, life.lifetime_seconds, self._broker(facts, wish.moved_from, tools)
         )
-        self._open[display_id] = session
-        box.on_lost(lambda reason: self._lost(session, reason))
         self._log.after(
             "session_opened",
             {"session": display_id, "uid": uid, "policy": policy.name, "policy_digest": policy.digest},
@@ -290,21 +311,14 @@ class Sessions:
             self.check_draining()
         return session
 
-    def _lease_seconds(self, wish: OpenWish) -> float:
-        lease = wish.lease_seconds
-        if not math.isfinite(lease) or not 0 <= lease <= self._terms.max_lease_seconds:
-            raise SandboxdError(
-                Code.LIMIT_ABOVE_POLICY,
-                f"lease_seconds must be from 0 to {self._terms.max_lease_seconds:g}.",
-                remedy="Ask for less, or raise max_lease_seconds.",
-                failure=FailureClass.NOT_STARTED,
-                limit="lease_seconds",
-            )
-        return lease or self._terms.lease_seconds
+    def _broker(self, facts: Facts, moved_from: tuple[str, ...], tools: Mapping[str, Tool]) -> Broker:
+        policies = (facts.policy, *map(self._policies.get, moved_from))
+        caller = Caller(facts.display_id, facts.uid, facts.policy.name)
+        return Broker(caller, [Rules.of(policy) for policy in policies], facts.limits, self._log, tools)
 
-    def _expired(self, session: Session) -> None:
-        idle = "" if session.state == "detached" else "idle: "
-        self.begin_close(session, f"{idle}its lease ended", "lease")
+    def _expired(self, session: Session, which: str) -> None:
+        idle = "idle: " if which == "lease" and session.state == "idle" else ""
+        self.begin_close(session, f"{idle}its {which} ended", which)
 
     def _lost(self, session: Session, reason: str) -> None:
         if session.closing is None:
@@ -315,16 +329,20 @@ class Sessions:
         names = {"session": session.facts.display_id, "reason": reason}
         try:
             await self._stop_execution(session, actor)
+            if session.undertaking is not None:
+                await asyncio.wait({session.undertaking}, timeout=_UNDERTAKING_SECONDS)
             await session.box.close()
         except Exception:
             _logger.exception("closing a session failed", extra=names)
-        if session.task is not None:  # not even the end of its box ended it
-            session.task.cancel()
-            await asyncio.wait({session.task}, timeout=_STOP_MARGIN_SECONDS)
+        session.tools.close()
+        for task in (session.task, session.undertaking):
+            if task is not None:  # not even the end of its box ended it
+                task.cancel()
+                await asyncio.wait({task}, timeout=_STOP_MARGIN_SECONDS)
         session.end_feed(reason)
         session.reservation.release()
         del self._open[session.facts.display_id]
-        self._remember(session, reason)
+        self._ended.remember(session.facts, reason)
         self._executions.forget_texts(session.facts.display_id)
         self._log.after("session_closed", {**names, "uid": session.facts.uid, "by": actor})
         _logger.info("session closed", extra=names)
@@ -335,19 +353,3 @@ class Sessions:
         session.flight.stop(actor)
         grace_seconds = session.facts.limits.grace_seconds
         await asyncio.wait({session.task}, timeout=grace_seconds + _STOP_MARGIN_SECONDS)
-
-    def _remember(self, session: Session, reason: str) -> None:
-        self._ended[session.facts.display_id] = (session.facts.uid, reason)
-        if len(self._ended) > _ENDED_MAX:
-            self._ended.popitem(last=False)
-
-
-def _check_labels(labels: Mapping[str, str]) -> None:
-    texts = (*labels, *labels.values())
-    if len(labels) > _LABELS_MAX or any(len(text) > _LABEL_CHARACTERS_MAX for text in texts):
-        raise SandboxdError(
-            Code.INVALID_REQUEST,
-            f"A session has at most {_LABELS_MAX} labels of {_LABEL_CHARACTERS_MAX} characters each side.",
-            remedy="Send fewer or shorter labels.",
-            failure=FailureClass.NOT_STARTED,
-        )

@@ -9,80 +9,36 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import TYPE_CHECKING, Self
+import time
+from typing import TYPE_CHECKING, Any, Self
 
 from sandboxd.errors import Code, FailureClass, SandboxdError
 from sandboxd.events import Output, Result, Verdict
 from sandboxd.pipeline import Flight, Snippet
+from sandboxd.screen.tools import SessionNames
+from sandboxd.sessions.answers import Renewed
+from sandboxd.sessions.ended import lost
+from sandboxd.sessions.facts import ExecuteWish, Facts, State, check_timeout
 from sandboxd.sessions.feed import Feed
 from sandboxd.sessions.lease import Lease
 from sandboxd.sessions.ring import EventRing, Refusal
+from sandboxd.tools import Turn
+from sandboxd.undo import BEFORE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Coroutine
 
-    from sandboxd.events import Limits
     from sandboxd.executors.base import Box
     from sandboxd.log import Record
     from sandboxd.pipeline import Pipeline
-    from sandboxd.policy import Policy
     from sandboxd.quota import Reservation
+    from sandboxd.sessions.answers import Answer
     from sandboxd.sessions.ring import RingEvent
+    from sandboxd.tools import Broker
+    from sandboxd.undo import SafetyNet
 
 _logger = logging.getLogger(__name__)
 _EXECUTION_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
-
-
-class State(StrEnum):
-    """What a session does."""
-
-    IDLE = "idle"
-    RUNNING = "running"
-    DETACHED = "detached"
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What a session is. The token is a capability: only its owner's stream may see it."""
-
-    token: str
-    display_id: str
-    uid: int
-    policy: Policy
-    limits: Limits
-    labels: Mapping[str, str]
-    lease_seconds: float
-    idle_seconds: float
-    executor: str
-    created_at_seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class ExecuteWish:
-    """What a client asks to run. `timeout_seconds` 0 is the session's wall limit."""
-
-    request_id: int
-    execution_id: str
-    code: str
-    timeout_seconds: float = 0.0
-
-
-def check_timeout(timeout_seconds: float, wall_seconds: float) -> None:
-    """Hold a wanted timeout to a wall limit.
-
-    Raises:
-        SandboxdError: LIMIT_ABOVE_POLICY.
-    """
-    if not 0 <= timeout_seconds <= wall_seconds:
-        raise SandboxdError(
-            Code.LIMIT_ABOVE_POLICY,
-            f"timeout_seconds must be from 0 to {wall_seconds:g}, the session's wall limit.",
-            remedy="Ask for less, or choose a policy that allows more.",
-            failure=FailureClass.NOT_STARTED,
-            limit="wall_seconds",
-        )
 
 
 class Session:
@@ -96,18 +52,28 @@ class Session:
         *,
         pipeline: Pipeline,
         group: asyncio.TaskGroup,
-        on_expired: Callable[[Session], None],
+        tools: Broker,
+        net: SafetyNet,
+        on_expired: Callable[[Session, str], None],
     ) -> None:
         self.facts = facts
+        self.tools = tools
         self.box = box
         self.reservation = reservation
+        self.names = SessionNames(tools.specs)
         self.ring = EventRing(facts.limits.output_bytes)
         self.executions = 0
         self.uploads = asyncio.Lock()
         self.closing: asyncio.Task[None] | None = None
         self.leaving = False  # `closing` follows in a moment
+        self.ends_because = "it is closing"
         self.flight: Flight | None = None
         self.task: asyncio.Task[None] | None = None
+        self.undertaking: asyncio.Task[None] | None = (
+            None  # what needs the idle interpreter: a fork, a rollback
+        )
+        self.lease_seconds = facts.lease_seconds
+        self._net = net
         self._shown: Snippet | None = None  # whose events the ring has
         self._request_id = 0
         self._asker: Feed | None = None  # the stream that asked for the flight
@@ -115,7 +81,8 @@ class Session:
         self._group = group
         self._feed: Feed | None = None
         self._users = 0  # file operations under way
-        self.lease = Lease(lambda: on_expired(self))
+        self.lease = Lease(lambda: on_expired(self, "lease"))
+        self.lifetime = Lease(lambda: on_expired(self, "lifetime"))
         self._renew()
 
     @property
@@ -126,7 +93,7 @@ class Session:
     @property
     def state(self) -> State:
         """Tell what the session does."""
-        if self.flight is not None:
+        if self.flight is not None or self.undertaking is not None:
             return State.RUNNING
         return State.DETACHED if self._feed is None else State.IDLE
 
@@ -151,7 +118,7 @@ class Session:
     def finish(self, feed: Feed) -> None:
         """Let the stream end when nothing runs: its client asks nothing more."""
         feed.half_closed = True
-        if self.flight is None:
+        if self.flight is None and self.undertaking is None:
             feed.end("")
 
     def end_feed(self, reason: str) -> None:
@@ -176,19 +143,39 @@ class Session:
             if known is not None and known.execution_id == wish.execution_id:
                 self._repeat(known, snippet, wish.request_id, feed)
                 return
-        if self.leaves:
-            raise self._gone()
-        if self.flight is not None:
-            raise SandboxdError(
-                Code.SESSION_BUSY,
-                f"Session {self.facts.display_id} runs {self.flight.snippet.execution_id}.",
-                remedy="Wait for its result, or interrupt it; another session runs beside it.",
-                failure=FailureClass.NOT_STARTED,
-            )
+        self._check_idle()
         self.lease.hold()
-        self.flight = Flight(snippet)
+        self.tools.renew_direct()
+        port = Turn(self.tools, snippet.execution_id, self._emit)
+        self.flight = Flight(snippet, self._net, self.tools.guest_json, port)
         self._request_id, self._asker = wish.request_id, feed
         self.task = self._group.create_task(self._fly(self.flight))
+
+    def undertake(self, request_id: int, feed: Feed, work: Callable[[], Awaitable[Answer]]) -> None:
+        """Do what needs the idle interpreter, alone: beside it nothing runs and nothing is uploaded.
+
+        It goes on when its stream ends; the answer is for that stream.
+
+        Raises:
+            SandboxdError: SESSION_BUSY, SESSION_LOST.
+        """
+        self._check_idle()
+        self.undertaking = self._group.create_task(self._undertake(request_id, feed, work))
+
+    def renew(self, lease_seconds: float) -> Renewed:
+        """Start the lease again, with another length unless that is 0."""
+        self.lease_seconds = lease_seconds or self.lease_seconds
+        self._renew()
+        return Renewed(time.time() + self.remaining_seconds())
+
+    def remaining_seconds(self) -> float:
+        """Tell how long the session lives when nothing more is asked of it: never longer than its lifetime."""
+        lifetime = self.lifetime.remaining_seconds()
+        return lifetime if self.lease.deadline is None else min(self.lease.remaining_seconds(), lifetime)
+
+    def checkpoints(self) -> tuple[tuple[str, float], ...]:
+        """List the client's own checkpoints, oldest first."""
+        return tuple(point for point in self.box.checkpoints() if point[0] != BEFORE)
 
     def interrupt(self, execution_id: str, actor: str = "client") -> None:
         """Stop the execution; one that has just ended is no error.
@@ -203,10 +190,20 @@ class Session:
                 Code.EXECUTION_NOT_FOUND, "No such execution runs here.", remedy="Check the execution id."
             )
 
+    def aside(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something beside what runs; it outlives the stream that asked for it. What goes wrong in it is logged."""
+        self._group.create_task(self._do_aside(work))
+
+    async def _do_aside(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except Exception:
+            _logger.exception("work beside an execution failed", extra={"session": self.facts.display_id})
+
     def __enter__(self) -> Self:
         """Keep the session while a file operation uses it."""
         if self.leaves:
-            raise self._gone()
+            raise lost(self.facts.display_id, self.ends_because)
         self._users += 1
         self.lease.hold()
         return self
@@ -214,6 +211,36 @@ class Session:
     def __exit__(self, *_: object) -> None:
         self._users -= 1
         self._renew()
+
+    def _check_idle(self) -> None:
+        if self.leaves:
+            raise lost(self.facts.display_id, self.ends_because)
+        if self.flight is None and self.undertaking is None:
+            return
+        doing = f"runs {self.flight.snippet.execution_id}" if self.flight else "is forked or taken back"
+        raise SandboxdError(
+            Code.SESSION_BUSY,
+            f"Session {self.facts.display_id} {doing}.",
+            remedy="Wait for its result, or interrupt it; another session runs beside it.",
+            failure=FailureClass.NOT_STARTED,
+        )
+
+    async def _undertake(self, request_id: int, feed: Feed, work: Callable[[], Awaitable[Answer]]) -> None:
+        answer: Answer | Refusal = Refusal(
+            SandboxdError(Code.INTERNAL, "The daemon failed.", remedy="Its log tells why.")
+        )
+        try:
+            with self:
+                async with self.uploads:
+                    answer = await work()
+        except SandboxdError as error:
+            answer = Refusal(error)
+        except Exception:
+            _logger.exception("fork or rollback failed", extra={"session": self.facts.display_id})
+        finally:
+            self.undertaking = None
+            feed.answer(request_id, "", answer)
+            self._end_half_closed()
 
     async def _fly(self, flight: Flight) -> None:
         try:
@@ -227,9 +254,12 @@ class Session:
             self._end(flight, end)
         finally:
             self.flight = self.task = self._asker = None
-            if self._feed is not None and self._feed.half_closed:
-                self._feed.end("")
+            self._end_half_closed()
             self._renew()
+
+    def _end_half_closed(self) -> None:
+        if self._feed is not None and self._feed.half_closed:
+            self._feed.end("")
 
     def _refuse(self, error: SandboxdError) -> None:
         """Tell that nothing was started; the id is free again, so a repeat is new work and no replay."""
@@ -294,14 +324,8 @@ class Session:
             code=wish.code,
             policy=self.facts.policy,
             deadline_seconds=wish.timeout_seconds or wall,
-        )
-
-    def _gone(self) -> SandboxdError:
-        return SandboxdError(
-            Code.SESSION_LOST,
-            f"Session {self.facts.display_id} is closing.",
-            remedy="Open a new session.",
-            failure=FailureClass.SESSION_LOST,
+            rollback_on_error=wish.rollback_on_error,
+            names=self.names,
         )
 
     def _renew(self) -> None:
@@ -311,7 +335,7 @@ class Session:
         elif self._feed is not None:
             self.lease.run(self.facts.idle_seconds)
         else:
-            self.lease.run(self.facts.lease_seconds)
+            self.lease.run(self.lease_seconds)
 
 
 def _answer(record: Record) -> RingEvent:

@@ -6,6 +6,7 @@ import asyncio
 
 import grpc
 import pytest
+from sandboxd_client import AsyncSandbox, NotStartedError
 from sandboxd_proto.v1 import sandbox_pb2 as pb
 from wire_client import connected, error_info, new_id
 
@@ -42,6 +43,16 @@ async def test_memory_is_reserved(start_daemon):
         stream = await wire.open(limits=pb.Limits(memory_bytes=200 << 20))
         info = await refused_open(wire, limits=pb.Limits(memory_bytes=200 << 20))
         assert info.reason == "QUOTA_MEMORY"
+        stream.cut()
+
+
+async def test_less_memory_than_an_interpreter_needs_is_no_request(daemon):
+    async with connected(daemon.address) as wire:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await wire.open(limits=pb.Limits(memory_bytes=1))
+        assert error_info(caught.value).reason == "INVALID_REQUEST"
+        stream = await wire.open(limits=pb.Limits(memory_bytes=16 << 20))
+        assert (await stream.run("1 + 1"))[-1].result.text == "2"
         stream.cut()
 
 
@@ -96,6 +107,12 @@ async def test_connections_of_one_user_are_bounded(start_daemon):
             with pytest.raises(grpc.aio.AioRpcError) as caught:
                 await three.policies.List(pb.ListPoliciesRequest())
             assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
+        with pytest.raises(NotStartedError) as refused:
+            await AsyncSandbox(address=daemon.address).open()
+        assert "takes no more connections of this user" in refused.value.message, (
+            "a daemon is there, and says so"
+        )
+        assert "max_connections" in refused.value.remedy
     async with connected(daemon.address) as four:
         await four.policies.List(pb.ListPoliciesRequest(), wait_for_ready=True, timeout=5)
 

@@ -14,10 +14,11 @@ import pytest
 from mutants import Edit, make_mutant
 
 from sandboxd.errors import StartError
-from sandboxd.events import Decision
+from sandboxd.events import Decision, ToolSpec
 from sandboxd.policy import PolicySet
 from sandboxd.screen import Screener, syntax_error_of
 from sandboxd.screen.process import ProcessSettings, ScreenProcess, ScreenProcessError
+from sandboxd.screen.tools import Signatures
 from sandboxd.seccomp import build_screener_filter
 
 POLICIES = PolicySet.load(None, default="default", allow_unscreened=True)
@@ -46,7 +47,8 @@ import sys, os, time, struct, json
 def send(head, tail=b""):
     os.write(0, struct.pack(">II", len(head), len(tail)) + head + tail)
 def answer(tail=b"", **changes):
-    form = {"findings": [], "truncated": False, "imports": [], "stats": {"nodes": 1, "depth": 1}, "token": asked["token"]}
+    form = {"findings": [], "truncated": False, "imports": [], "binds": [], "stats": {"nodes": 1, "depth": 1}}
+    form["token"] = asked["token"]
     send(json.dumps({**form, **changes}).encode(), tail)
 send(b'{"python": "3.11.0", "missing": {}}')
 question = os.read(0, 1 << 20)
@@ -251,6 +253,8 @@ async def test_a_hanging_process_is_killed():
         "answer(findings=None)",
         "answer(imports=[1])",
         "answer(imports=['a' * 1000])",
+        "answer(binds=[1])",
+        "answer(binds=['a'] * 300)",
         "answer(stats={'nodes': -1, 'depth': 1})",
         "answer(stats={'nodes': True, 'depth': 1})",
         "answer(stats=None)",
@@ -417,3 +421,43 @@ async def test_an_interpreter_that_does_not_start(python):
         with pytest.raises(StartError, match="screener process did not start"):
             await screener.start()
         assert failed(await screener.check("print(1)\n", DEFAULT))
+
+
+TOOL = ToolSpec("weather", "", '{"type": "object", "properties": {"city": {}}, "required": ["city"]}')
+
+
+async def test_calls_of_a_session_s_tools_are_checked_with_its_own_signatures(screener):
+    source = "weather(town='Paris')"
+    other = dataclasses.replace(TOOL, parameters_json=TOOL.parameters_json.replace("city", "town"))
+    verdict = await screener.check(source, DEFAULT, signatures=Signatures.of([TOOL]))
+    assert [(one.rule, one.symbol) for one in verdict.findings] == [
+        ("tool-arguments", "city"),
+        ("tool-arguments", "town"),
+    ]
+    assert verdict.decision is Decision.DENY
+    assert (
+        await screener.check(source, DEFAULT, signatures=Signatures.of([other]))
+    ).decision is Decision.ALLOW
+    assert (await screener.check(source, DEFAULT)).decision is Decision.ALLOW, "no tools, no verdict on them"
+    shadowed = Signatures.of([TOOL], ["weather"])
+    assert (await screener.check(source, DEFAULT, signatures=shadowed)).decision is Decision.ALLOW
+    assert await screener.check(source, DEFAULT, signatures=Signatures.of([TOOL])) is verdict
+
+
+async def test_a_verdict_tells_what_a_snippet_leaves_behind_and_tools_it_does_not_name_cost_no_verdict(
+    screener,
+):
+    verdict = await screener.check("x = 1\nimport math\n", DEFAULT)
+    assert set(verdict.binds) == {"x", "math"}
+    assert await screener.check("x = 1\nimport math\n", DEFAULT, signatures=Signatures.of([TOOL])) is verdict
+
+
+@pytest.mark.parametrize(
+    "form", [("weather",), ([1, 2, 3, 4, 5, 6],), (["weather", None, [], 0, 0, 0],), ([[], [], [], 0, 0, 0],)]
+)
+async def test_signatures_of_another_form_end_in_a_denial_and_the_next_text_is_screened(screener, form):
+    lying = Signatures(form, (), "lying")
+    verdict = await screener.check("weather(1); tools.x(); 1", DEFAULT, signatures=lying)
+    assert failed(verdict)
+    good = await screener.check("weather('Paris')", DEFAULT, signatures=Signatures.of([TOOL]))
+    assert good.decision is Decision.ALLOW

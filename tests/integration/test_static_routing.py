@@ -371,6 +371,8 @@ def test_sandboxd_run_says_where_it_ran(house: Daemon):
     moved = sandboxd("run", "-")
     assert (moved.returncode, moved.stdout) == (0, "moved!\n")
     assert "sandboxd: policy tight routed it to policy lax" in moved.stderr
+    assert ": routed SBX" in moved.stderr
+    assert ": error SBX" not in moved.stderr
     stayed = sandboxd("run", "-", "--no-routing")
     assert (stayed.returncode, stayed.stdout) == (4, "")
     assert "Policy lax takes it." in stayed.stderr

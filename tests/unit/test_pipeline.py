@@ -9,11 +9,13 @@ import json
 import pytest
 
 from sandboxd.errors import Code, SandboxdError
-from sandboxd.events import Decision, Evidence, Finding, Outcome, Output, Result, Verdict
+from sandboxd.events import Decision, Evidence, Finding, Outcome, Output, Result, ToolSpec, Verdict
 from sandboxd.log import Executions, Log, Record
 from sandboxd.pipeline import Flight, Pipeline, Snippet
 from sandboxd.policy import PolicySet
 from sandboxd.quota import Admission, Bounds
+from sandboxd.screen.tools import SessionNames
+from sandboxd.undo import SafetyNet
 
 ALLOW = Verdict(Decision.ALLOW)
 OK = Result(Outcome.OK, Evidence("guest"))
@@ -24,8 +26,10 @@ class Screen:
 
     def __init__(self, verdict: Verdict) -> None:
         self.verdict = verdict
+        self.signatures: list = []
 
-    async def check(self, code, policy) -> Verdict:
+    async def check(self, code, policy, *, signatures=None) -> Verdict:
+        self.signatures.append(signatures)
         return self.verdict
 
 
@@ -71,6 +75,11 @@ def records(directory) -> list[dict]:
     return [record for record in map(json.loads, lines) if record["kind"].startswith("execution_")]
 
 
+def fly(snippet: Snippet, box=None, *, per_snippet: bool = False, recorded=None) -> Flight:
+    record = (lambda *_: None) if recorded is None else (lambda *what: recorded.append(what))
+    return Flight(snippet, SafetyNet(box, per_snippet=per_snippet, record=record))
+
+
 @pytest.fixture
 def policy():
     return PolicySet.load(None, default="default", allow_unscreened=False).get("")
@@ -89,7 +98,7 @@ def house(tmp_path, policy):
             return Pipeline(router=Screen(verdict), admission=self.admission, executions=self.executions)
 
         def flight(self, execution_id="execution-1", code="1", session="s-1", uid=7) -> Flight:
-            return Flight(Snippet(execution_id, uid, session, code, policy, 5.0))
+            return fly(Snippet(execution_id, uid, session, code, policy, 5.0))
 
         def outcomes(self) -> list[tuple[str, str]]:
             log.close()  # outcomes are committed in groups, soon
@@ -244,9 +253,34 @@ async def test_a_restricted_session_is_never_given_plain_text(house, policy):
     """Not by a verdict that lost its program either: the guest's own latch is new with each interpreter."""
     box = Box(house.directory)
     snippet = dataclasses.replace(house.flight().snippet, policy=dataclasses.replace(policy, restricted=True))
-    result = await house.pipeline().run(Flight(snippet), box, house.events.append)
+    result = await house.pipeline().run(fly(snippet), box, house.events.append)
     assert (result.outcome, result.evidence.code) == (Outcome.INFRASTRUCTURE, "INTERNAL")
     assert box.started == []
     compiled = dataclasses.replace(ALLOW, program=b"compiled")
-    again = Flight(dataclasses.replace(snippet, execution_id="execution-2"))
+    again = fly(dataclasses.replace(snippet, execution_id="execution-2"))
     assert await house.pipeline(compiled).run(again, box, house.events.append) == OK
+
+
+def weather() -> ToolSpec:
+    return ToolSpec("weather", "", '{"type": "object", "properties": {}}')
+
+
+async def test_a_snippet_is_screened_with_its_session_s_tools_and_tells_what_it_takes(house):
+    names = SessionNames([weather()])
+    taking = dataclasses.replace(ALLOW, binds=("weather", "x"))
+    pipeline = house.pipeline(taking)
+    await pipeline.run(
+        fly(dataclasses.replace(house.flight().snippet, names=names)),
+        Box(house.directory),
+        house.events.append,
+    )
+    assert pipeline._router.signatures == [SessionNames([weather()]).signatures]
+    assert names.signatures.shadowed == ("weather",)
+
+
+async def test_a_snippet_that_does_not_run_takes_no_names(house):
+    names = SessionNames([weather()])
+    denial = Verdict(Decision.DENY, binds=("weather",))
+    snippet = dataclasses.replace(house.flight().snippet, names=names)
+    await house.pipeline(denial).run(fly(snippet), Box(house.directory), house.events.append)
+    assert names.signatures.shadowed == ()

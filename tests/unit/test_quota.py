@@ -40,6 +40,21 @@ def test_memory_is_added_up():
     assert gate.sessions == 2
 
 
+def test_a_clone_takes_a_place_and_no_memory_and_the_last_of_a_tree_gives_the_memory_back():
+    gate = admission(max_sessions=3, memory_total_bytes=100)
+    original = gate.reserve(100)
+    clone = original.share()
+    nested = clone.share()
+    assert (gate.sessions, gate.memory_bytes) == (3, 100)
+    assert refused(Code.QUOTA_SESSIONS, nested.share).retry_after_seconds > 0
+    original.release()
+    clone.release()
+    clone.release()
+    assert (gate.sessions, gate.memory_bytes) == (1, 100), "the tree lives on from it"
+    nested.release()
+    assert (gate.sessions, gate.memory_bytes) == (0, 0)
+
+
 async def test_the_queue_is_served_in_turn_and_bounded():
     gate, order = admission(), []
 

@@ -22,7 +22,7 @@ class Screen:
         self.decisions = {name.replace("_", "-"): decision for name, decision in decisions.items()}
         self.asked: list[str] = []
 
-    async def check(self, code, policy, *, thorough=False) -> Verdict:
+    async def check(self, code, policy, *, thorough=False, signatures=None) -> Verdict:
         self.asked.append(policy.name)
         decision = self.decisions[policy.name]
         findings = (ROUTED,) if decision is Decision.ROUTE else ()
@@ -73,7 +73,7 @@ async def test_a_target_that_could_not_be_asked_is_told_and_ends_the_search(poli
     failed = Finding("screen-failed", "SBX901", "error", "not screened")
 
     class Failing(Screen):
-        async def check(self, code, policy, *, thorough=False) -> Verdict:
+        async def check(self, code, policy, *, thorough=False, signatures=None) -> Verdict:
             verdict = await super().check(code, policy, thorough=thorough)
             return dataclasses.replace(verdict, findings=(failed,)) if policy.name == "default" else verdict
 

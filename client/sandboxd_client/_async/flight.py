@@ -19,9 +19,8 @@ from typing import TYPE_CHECKING
 
 from sandboxd_proto.v1 import sandbox_pb2 as pb
 
-from sandboxd_client._backend_async import sleep
 from sandboxd_client._channel import Deadline, StreamBrokenError
-from sandboxd_client._gather import Gatherer, Piece, execution_from_log
+from sandboxd_client._gather import Gatherer, execution_from_log
 from sandboxd_client._status import error_from_info
 from sandboxd_client.errors import (
     ClientCode,
@@ -32,23 +31,19 @@ from sandboxd_client.errors import (
     not_started,
 )
 
+from .session import ATTACH_SECONDS
+
 if TYPE_CHECKING:
     from sandboxd_client._backend_async import Teller
     from sandboxd_client.results import Execution
+    from sandboxd_client.stream_events import StreamEvent
 
     from .session import AsyncSession
 
-ATTACH_SECONDS = 10.0
-"""How long one attempt to attach may take, and all of them for a session where nothing is under way."""
-GONE_SECONDS = 3.0
-"""How long nobody may listen at the address: a restarted daemon, which can tell us more, is back by then."""
 REPLAY_SECONDS = 2.0
 """How long to wait for the events of an execution that is known to be over."""
 ABANDON_SECONDS = 1.0
 """How long past its grace an interrupted execution may take to end."""
-
-PASSING = frozenset({"SESSION_BUSY", "DRAINING", ClientCode.DEADLINE_EXCEEDED})
-"""Refusals to attach that time may heal: the daemon has not yet noticed that the older stream broke."""
 
 
 class AsyncFlight:
@@ -58,13 +53,14 @@ class AsyncFlight:
         self,
         session: AsyncSession,
         execute: pb.Execute,
-        tell: Teller[Piece],
+        tell: Teller[StreamEvent],
         *,
         bound_seconds: float,
         idempotent: bool,
         sent: bool = False,
     ) -> None:
         self.told_badly = False
+        self.over = False  # its result has come
         self._session = session
         self._execute = execute
         self._tell_caller = tell
@@ -76,6 +72,7 @@ class AsyncFlight:
         self._record: pb.GetExecutionResponse | None = None  # once the daemon said that it is over
         self._until = self._deadline
         self._interrupted = False
+        self._waits_for_tools = False
 
     async def run(self) -> Execution:
         """Send the code and collect what comes back.
@@ -83,27 +80,61 @@ class AsyncFlight:
         Raises:
             NotStartedError, InDoubtError, SessionLostError: see this module's text.
         """
+        await self.begin()
+        while True:
+            execution = await self.advance()
+            if execution is not None:
+                return execution
+
+    async def begin(self) -> None:
+        """Send the code, unless it was sent with what opened the session.
+
+        Raises:
+            NotStartedError, SessionLostError: see this module's text.
+        """
         if not self._sent:
             await self._attach_idle()
             await self._send()
-        while True:
-            try:
-                event = await self._session.receive(self._until)
-            except TimeoutError:
-                if self._record is None and not self._interrupted:
-                    await self._interrupt_late()
-                    continue
-                return await self._overdue()
-            except StreamBrokenError as broken:
-                await self._recover(broken)
-                continue
-            execution = await self._take(event)
-            if execution is not None:
-                return execution
+
+    async def advance(self) -> Execution | None:
+        """Take what comes next; return the execution when that was the last.
+
+        Raises:
+            NotStartedError, InDoubtError, SessionLostError: see this module's text.
+        """
+        try:
+            event = await self._session.receive(self._until)
+        except TimeoutError:
+            if self._record is None and not self._interrupted:
+                await self._interrupt_late()
+                return None
+            return await self._overdue()
+        except StreamBrokenError as broken:
+            await self._recover(broken)
+            return None
+        return await self._take(event)
+
+    async def take_up(self) -> Execution:
+        """Collect an execution that another stream began, from the first event that the daemon still has.
+
+        Raises:
+            NotStartedError: the daemon has no record of it.
+            InDoubtError, SessionLostError: as for `run`.
+        """
+        self._may_send, self._sent = 0, True
+        await self._attach_idle()
+        try:
+            await self._reconcile()
+        except StreamBrokenError as broken:
+            await self._recover(broken)
+        return await self.run()
 
     async def abandon(self) -> None:
         """Interrupt the code and wait for its end, so that the session is free for the next."""
         session = self._session
+        self.stop_tools()
+        if self.over:
+            return
         deadline = Deadline(session.opened.grace_seconds + ABANDON_SECONDS)
         try:
             await session.interrupt()
@@ -115,13 +146,19 @@ class AsyncFlight:
             # A second Ctrl-C: what is left in the stream belongs to nobody.
             await session.drop_stream()
             raise
+        finally:
+            await session.desk.settle()
+
+    def stop_tools(self) -> None:
+        """Stop the tools that run for this execution."""
+        self._session.desk.end()
 
     async def _attach_idle(self) -> None:
         """Attach again when the stream broke between two executions: nothing is under way yet."""
         if self._session.attached():
             return
         try:
-            await self._attach(self._deadline.at_most(ATTACH_SECONDS))
+            await self._session.reattach(self._deadline.at_most(ATTACH_SECONDS))
         except SandboxError as error:
             raise not_started(error) from error
 
@@ -131,6 +168,9 @@ class AsyncFlight:
 
     async def _take(self, event: pb.SessionEvent) -> Execution | None:
         """Take one event; return the execution when it was the last."""
+        desk = self._session.desk
+        if desk.notices:
+            await self._tell(desk.told())
         kind = event.WhichOneof("event")
         if kind == "closed":
             raise await self._lost(self._session.closed_error(event.closed.reason))
@@ -145,6 +185,13 @@ class AsyncFlight:
             return await self._finish(event.result)
         if kind == "refused":
             return None  # an interrupt that came too late
+        if kind == "tool_call":
+            self._wait_longer()
+            await self._tell(await desk.take(event.tool_call))
+            return None
+        if kind == "tool_call_over":
+            desk.over(event.tool_call_over)
+            return None
         await self._tell(self._gatherer.add(event))
         return None
 
@@ -158,12 +205,22 @@ class AsyncFlight:
         own = event.execution_id == self._execute.execution_id
         return kind == "closed" or (kind == "result" and own) or (kind == "refused" and self._answers(event))
 
+    def _wait_longer(self) -> None:
+        """The daemon's clock stands still while tools run: for that long in all, and this side does not know since when."""
+        if not self._waits_for_tools:
+            self._waits_for_tools = True
+            limits = self._session.opened.limits
+            self._deadline = Deadline(self._deadline.remaining() + limits.tool_wait_seconds)
+            if self._record is None and not self._interrupted:
+                self._until = self._deadline
+
     async def _finish(self, result: pb.Result, *, output_expired: bool = False) -> Execution:
+        self.over = True
         execution, rest = self._gatherer.finish(result, output_expired=output_expired)
-        await self._tell(rest)
+        await self._tell(self._session.desk.end() + rest)
         return execution
 
-    async def _tell(self, pieces: list[Piece]) -> None:
+    async def _tell(self, pieces: list[StreamEvent]) -> None:
         for piece in pieces:
             try:
                 await self._tell_caller(piece)
@@ -182,7 +239,7 @@ class AsyncFlight:
             raise await self._lost(broken.error)
         while True:
             try:
-                await self._attach(self._deadline)
+                await self._session.reattach(self._deadline)
             except SessionLostError as error:
                 raise await self._lost(error) from error
             except SandboxError as error:
@@ -191,38 +248,6 @@ class AsyncFlight:
                 return await self._reconcile()
             except StreamBrokenError:
                 continue
-
-    async def _attach(self, deadline: Deadline) -> None:
-        """Attach again, until the deadline.
-
-        Raises:
-            SessionLostError: the session or its daemon is gone.
-            SandboxError: the deadline passed, or the daemon refused for a reason that does not pass.
-        """
-        session = self._session
-        pause = 0.02
-        heard = Deadline(GONE_SECONDS)
-        while True:
-            if session.ended():
-                raise session.lost_error()
-            try:
-                await session.attach(deadline.at_most(ATTACH_SECONDS))
-            except StreamBrokenError:
-                error: SandboxError = session.unreachable_error()
-            except SandboxError as refusal:
-                if refusal.code not in PASSING:
-                    raise
-                error = refusal
-            else:
-                return
-            if session.listening():
-                heard = Deadline(GONE_SECONDS)
-            elif heard.passed() or deadline.passed():
-                raise session.lost_error()
-            if deadline.passed():
-                raise error
-            await sleep(min(pause, deadline.remaining()))
-            pause = min(2 * pause, 1.0)
 
     async def _reconcile(self) -> None:
         """Ask what became of the execution, on a session that is attached again.
@@ -244,7 +269,7 @@ class AsyncFlight:
         else:
             raise NotStartedError(
                 "EXECUTION_NOT_FOUND",
-                "The connection broke before the code reached the daemon: nothing ran.",
+                "The daemon has no record of it: the code never reached it, and nothing ran.",
                 remedy="Run it again.",
             )
 

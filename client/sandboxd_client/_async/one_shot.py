@@ -22,7 +22,7 @@ from sandboxd_client._channel import Deadline, StreamBrokenError, check_address
 from sandboxd_client.errors import ClientCode, InDoubtError, SandboxError, SessionLostError, not_started
 
 from .flight import ABANDON_SECONDS, AsyncFlight
-from .running import bound_seconds, tell_listeners
+from .running import bound_seconds, listeners, tell_listeners
 from .sandbox import OPEN_SECONDS, find_address
 from .session import AsyncSession
 
@@ -98,11 +98,11 @@ class AsyncOneShot:
         execute = _decode.execute_message(code, timeout, execution_id)
         session = await self._open(execute)
         session.running = execute.execution_id
-        listeners = {"stdout": on_stdout, "stderr": on_stderr, "result": on_result}
+        heard = listeners(on_stdout, on_stderr, on_result)
         flight = AsyncFlight(
             session,
             execute,
-            functools.partial(tell_listeners, listeners),
+            functools.partial(tell_listeners, heard),
             bound_seconds=bound_seconds(session.opened, timeout),
             idempotent=False,
             sent=True,

@@ -2,35 +2,49 @@
 
 from __future__ import annotations
 
+import builtins
+import copy
 import functools
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sandboxd_proto.v1 import sandbox_pb2 as pb
 
 from sandboxd_client import _decode, _embedded
 from sandboxd_client._backend_async import Connection, Turn, in_thread
-from sandboxd_client._channel import Deadline, check_address
+from sandboxd_client._channel import Deadline, StreamBrokenError, check_address
 from sandboxd_client._status import rpc_errors
 from sandboxd_client.errors import ClientCode, NotStartedError, RefusedError
+from sandboxd_client.tools.definition import Tool, as_tools
+from sandboxd_client.tools.specs import spec_of
 
+from .branching import AsyncBranching
 from .files import AsyncFiles
 from .running import AsyncRunning
 from .session import AsyncSession
+from .tool_use import AsyncToolUse
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
     from typing import Self, Unpack
 
-    from sandboxd_client.info import Limits, PolicyInfo, Protection, RulePage, SandboxOptions, SessionInfo
+    from sandboxd_client.info import (
+        Limits,
+        PolicyInfo,
+        Protection,
+        RulePage,
+        SandboxOptions,
+        SessionInfo,
+        SessionSummary,
+    )
     from sandboxd_client.results import Verdict
 
 OPEN_SECONDS = 60.0
 REQUEST_SECONDS = 30.0
 
 
-class AsyncSandbox(AsyncRunning):
+class AsyncSandbox(AsyncRunning, AsyncBranching, AsyncToolUse):
     """A sandbox: one Python interpreter in a jail, under a policy, that keeps its variables between calls.
 
     Nothing is opened by the constructor. It opens on entering `async with`, by `open` or `create`, or with
@@ -50,6 +64,9 @@ class AsyncSandbox(AsyncRunning):
         lease_seconds: how long the session survives a lost connection; None is the daemon's default.
         fresh: ask for a process started from exec, with an address layout and a hash seed of its own, also
             where the policy does not demand it. It takes an interpreter's start.
+        idle_seconds: how long it may do nothing while this client is connected; None is the daemon's default.
+        lifetime_seconds: how long it may live in all; None is the daemon's limit.
+        tools: functions that the code may call; they run here, never in the sandbox. See `tool`.
         open_timeout: seconds for starting a private daemon and opening the session.
         request_timeout: seconds for calls that run no code.
     """
@@ -63,6 +80,9 @@ class AsyncSandbox(AsyncRunning):
         labels: Mapping[str, str] | None = None,
         lease_seconds: float | None = None,
         fresh: bool = False,
+        idle_seconds: float | None = None,
+        lifetime_seconds: float | None = None,
+        tools: Sequence[Tool | Callable[..., Any]] = (),
         open_timeout: float = OPEN_SECONDS,
         request_timeout: float = REQUEST_SECONDS,
     ) -> None:
@@ -72,10 +92,17 @@ class AsyncSandbox(AsyncRunning):
             labels=dict(labels or {}),
             lease_seconds=lease_seconds or 0.0,
             fresh=fresh,
+            idle_seconds=idle_seconds or 0.0,
+            lifetime_seconds=lifetime_seconds or 0.0,
         )
+        self._tools = as_tools(tools)
         self._wanted_address = address
         self._open_seconds = open_timeout
         self._request_seconds = request_timeout
+        self._begin()
+
+    def _begin(self) -> None:
+        """Set what belongs to one session alone."""
         # Mutable state: `_session` and `_address` are written under `_opening`, `_closed` by whoever takes
         # `_closing`.
         self._opening = Turn()
@@ -84,7 +111,7 @@ class AsyncSandbox(AsyncRunning):
         self._address = ""
         self._closed = False
         self._pid = os.getpid()
-        self.files = AsyncFiles(self._ready, request_timeout)
+        self.files = AsyncFiles(self._ready, self._request_seconds)
 
     @classmethod
     async def create(
@@ -92,6 +119,50 @@ class AsyncSandbox(AsyncRunning):
     ) -> Self:
         """Make a sandbox and open it; takes what the constructor takes."""
         return await cls(policy, address, **options).open()
+
+    @classmethod
+    async def attach(
+        cls,
+        session_id: str,
+        address: str | None = None,
+        *,
+        tools: Sequence[Tool | Callable[..., Any]] = (),
+        open_timeout: float = OPEN_SECONDS,
+        request_timeout: float = REQUEST_SECONDS,
+    ) -> Self:
+        """Take over a session that another process opened, by its `session_id`; that one's connection ends.
+
+        `follow` takes up what runs there, `checkpoints` tells what it can be brought back to. `tools` are the functions
+        behind the names that were registered: calls that are out are run by them.
+
+        Raises:
+            SessionLostError: it has ended; the message says why.
+            RefusedError: it is none of this user's.
+            NotStartedError: no daemon answers.
+        """
+        sandbox = cls("", address, tools=tools, open_timeout=open_timeout, request_timeout=request_timeout)
+        deadline = Deadline(open_timeout)
+        found = check_address(await find_address(address, deadline))
+        await sandbox._join(Connection(found), found, pb.Opened(session_id=session_id), deadline)
+        return sandbox
+
+    @classmethod
+    async def list(
+        cls,
+        labels: Mapping[str, str] | None = None,
+        address: str | None = None,
+        *,
+        request_timeout: float = REQUEST_SECONDS,
+    ) -> tuple[SessionSummary, ...]:
+        """List the open sessions of this user that have all these labels. Their ids are not told: keep those."""
+        connection = Connection(check_address(await find_address(address, Deadline(OPEN_SECONDS))))
+        try:
+            with rpc_errors():
+                request = pb.ListOwnRequest(labels=dict(labels or {}))
+                response = await connection.sandbox.ListOwn(request, timeout=request_timeout)
+        finally:
+            await connection.aclose()
+        return tuple(_decode.session_summary(one) for one in response.sessions)
 
     async def __aenter__(self) -> Self:
         return await self.open()
@@ -126,6 +197,14 @@ class AsyncSandbox(AsyncRunning):
         self._closed = True
         if self._session is not None:
             await self._session.aclose()
+
+    async def detach(self) -> None:
+        """Let the session go and live on: for its lease another process may attach to it. This sandbox is then closed."""
+        if not await self._closing.take(0):
+            return
+        self._closed = True
+        if self._session is not None:
+            await self._session.leave()
 
     async def check(self, code: str, policy: str | None = None) -> Verdict:
         """Screen code without running it, under this sandbox's policy or another."""
@@ -171,6 +250,11 @@ class AsyncSandbox(AsyncRunning):
     def display_id(self) -> str:
         """Return the session's public id."""
         return self._opened_session().opened.display_id
+
+    @property
+    def expires_at(self) -> float:
+        """Return the Unix time at which the session ends however much it is used."""
+        return self._opened_session().opened.expires_at_seconds
 
     @property
     def limits(self) -> Limits:
@@ -221,11 +305,51 @@ class AsyncSandbox(AsyncRunning):
             self._check_usable()
         return self._session
 
+    async def _twins(self, clones: builtins.list[pb.Opened]) -> builtins.list[Self]:
+        """Return sandboxes like this one for its clones, each attached to its own."""
+        deadline = Deadline(self._request_seconds)
+        connection = self._opened_session().connection
+        twins: builtins.list[Self] = []
+        try:
+            for opened in clones:
+                twin = copy.copy(self)
+                connection = connection.share()
+                await twin._join(connection, self._address, opened, deadline)  # noqa: SLF001 - of this class
+                twins.append(twin)
+        except BaseException:
+            for twin in twins:
+                await twin.close()
+            raise
+        return twins
+
+    async def _join(
+        self, connection: Connection, address: str, opened: pb.Opened, deadline: Deadline
+    ) -> None:
+        """Attach to a session that exists."""
+        self._begin()
+        session = AsyncSession(connection, address)
+        session.opened = opened
+        session.desk.offer(self._tools)
+        try:
+            await session.attach(deadline)
+        except StreamBrokenError:
+            await connection.aclose()
+            raise session.unreachable_error() from None
+        except BaseException:
+            await connection.aclose()
+            raise
+        self._wanted = pb.Open(policy=session.opened.policy)
+        self._address = address
+        self._session = session
+
     async def _open_session(self) -> AsyncSession:
         deadline = Deadline(self._open_seconds)
         address = await find_address(self._wanted_address, deadline)
         connection = Connection(check_address(address))
         session = AsyncSession(connection, address)
+        session.desk.offer(self._tools)
+        del self._wanted.tools[:]
+        self._wanted.tools.extend(spec_of(tool) for tool in self._tools)
         try:
             await session.open(self._wanted, deadline)
         except BaseException:

@@ -21,9 +21,8 @@ from typing import TYPE_CHECKING
 
 from sandboxd_proto.v1 import sandbox_pb2 as pb
 
-from sandboxd_client._backend_sync import sleep
 from sandboxd_client._channel import Deadline, StreamBrokenError
-from sandboxd_client._gather import Gatherer, Piece, execution_from_log
+from sandboxd_client._gather import Gatherer, execution_from_log
 from sandboxd_client._status import error_from_info
 from sandboxd_client.errors import (
     ClientCode,
@@ -34,23 +33,19 @@ from sandboxd_client.errors import (
     not_started,
 )
 
+from .session import ATTACH_SECONDS
+
 if TYPE_CHECKING:
     from sandboxd_client._backend_sync import Teller
     from sandboxd_client.results import Execution
+    from sandboxd_client.stream_events import StreamEvent
 
     from .session import Session
 
-ATTACH_SECONDS = 10.0
-"""How long one attempt to attach may take, and all of them for a session where nothing is under way."""
-GONE_SECONDS = 3.0
-"""How long nobody may listen at the address: a restarted daemon, which can tell us more, is back by then."""
 REPLAY_SECONDS = 2.0
 """How long to wait for the events of an execution that is known to be over."""
 ABANDON_SECONDS = 1.0
 """How long past its grace an interrupted execution may take to end."""
-
-PASSING = frozenset({"SESSION_BUSY", "DRAINING", ClientCode.DEADLINE_EXCEEDED})
-"""Refusals to attach that time may heal: the daemon has not yet noticed that the older stream broke."""
 
 
 class Flight:
@@ -60,13 +55,14 @@ class Flight:
         self,
         session: Session,
         execute: pb.Execute,
-        tell: Teller[Piece],
+        tell: Teller[StreamEvent],
         *,
         bound_seconds: float,
         idempotent: bool,
         sent: bool = False,
     ) -> None:
         self.told_badly = False
+        self.over = False  # its result has come
         self._session = session
         self._execute = execute
         self._tell_caller = tell
@@ -78,6 +74,7 @@ class Flight:
         self._record: pb.GetExecutionResponse | None = None  # once the daemon said that it is over
         self._until = self._deadline
         self._interrupted = False
+        self._waits_for_tools = False
 
     def run(self) -> Execution:
         """Send the code and collect what comes back.
@@ -85,27 +82,61 @@ class Flight:
         Raises:
             NotStartedError, InDoubtError, SessionLostError: see this module's text.
         """
+        self.begin()
+        while True:
+            execution = self.advance()
+            if execution is not None:
+                return execution
+
+    def begin(self) -> None:
+        """Send the code, unless it was sent with what opened the session.
+
+        Raises:
+            NotStartedError, SessionLostError: see this module's text.
+        """
         if not self._sent:
             self._attach_idle()
             self._send()
-        while True:
-            try:
-                event = self._session.receive(self._until)
-            except TimeoutError:
-                if self._record is None and not self._interrupted:
-                    self._interrupt_late()
-                    continue
-                return self._overdue()
-            except StreamBrokenError as broken:
-                self._recover(broken)
-                continue
-            execution = self._take(event)
-            if execution is not None:
-                return execution
+
+    def advance(self) -> Execution | None:
+        """Take what comes next; return the execution when that was the last.
+
+        Raises:
+            NotStartedError, InDoubtError, SessionLostError: see this module's text.
+        """
+        try:
+            event = self._session.receive(self._until)
+        except TimeoutError:
+            if self._record is None and not self._interrupted:
+                self._interrupt_late()
+                return None
+            return self._overdue()
+        except StreamBrokenError as broken:
+            self._recover(broken)
+            return None
+        return self._take(event)
+
+    def take_up(self) -> Execution:
+        """Collect an execution that another stream began, from the first event that the daemon still has.
+
+        Raises:
+            NotStartedError: the daemon has no record of it.
+            InDoubtError, SessionLostError: as for `run`.
+        """
+        self._may_send, self._sent = 0, True
+        self._attach_idle()
+        try:
+            self._reconcile()
+        except StreamBrokenError as broken:
+            self._recover(broken)
+        return self.run()
 
     def abandon(self) -> None:
         """Interrupt the code and wait for its end, so that the session is free for the next."""
         session = self._session
+        self.stop_tools()
+        if self.over:
+            return
         deadline = Deadline(session.opened.grace_seconds + ABANDON_SECONDS)
         try:
             session.interrupt()
@@ -117,13 +148,19 @@ class Flight:
             # A second Ctrl-C: what is left in the stream belongs to nobody.
             session.drop_stream()
             raise
+        finally:
+            session.desk.settle()
+
+    def stop_tools(self) -> None:
+        """Stop the tools that run for this execution."""
+        self._session.desk.end()
 
     def _attach_idle(self) -> None:
         """Attach again when the stream broke between two executions: nothing is under way yet."""
         if self._session.attached():
             return
         try:
-            self._attach(self._deadline.at_most(ATTACH_SECONDS))
+            self._session.reattach(self._deadline.at_most(ATTACH_SECONDS))
         except SandboxError as error:
             raise not_started(error) from error
 
@@ -133,6 +170,9 @@ class Flight:
 
     def _take(self, event: pb.SessionEvent) -> Execution | None:
         """Take one event; return the execution when it was the last."""
+        desk = self._session.desk
+        if desk.notices:
+            self._tell(desk.told())
         kind = event.WhichOneof("event")
         if kind == "closed":
             raise self._lost(self._session.closed_error(event.closed.reason))
@@ -147,6 +187,13 @@ class Flight:
             return self._finish(event.result)
         if kind == "refused":
             return None  # an interrupt that came too late
+        if kind == "tool_call":
+            self._wait_longer()
+            self._tell(desk.take(event.tool_call))
+            return None
+        if kind == "tool_call_over":
+            desk.over(event.tool_call_over)
+            return None
         self._tell(self._gatherer.add(event))
         return None
 
@@ -160,12 +207,22 @@ class Flight:
         own = event.execution_id == self._execute.execution_id
         return kind == "closed" or (kind == "result" and own) or (kind == "refused" and self._answers(event))
 
+    def _wait_longer(self) -> None:
+        """The daemon's clock stands still while tools run: for that long in all, and this side does not know since when."""
+        if not self._waits_for_tools:
+            self._waits_for_tools = True
+            limits = self._session.opened.limits
+            self._deadline = Deadline(self._deadline.remaining() + limits.tool_wait_seconds)
+            if self._record is None and not self._interrupted:
+                self._until = self._deadline
+
     def _finish(self, result: pb.Result, *, output_expired: bool = False) -> Execution:
+        self.over = True
         execution, rest = self._gatherer.finish(result, output_expired=output_expired)
-        self._tell(rest)
+        self._tell(self._session.desk.end() + rest)
         return execution
 
-    def _tell(self, pieces: list[Piece]) -> None:
+    def _tell(self, pieces: list[StreamEvent]) -> None:
         for piece in pieces:
             try:
                 self._tell_caller(piece)
@@ -184,7 +241,7 @@ class Flight:
             raise self._lost(broken.error)
         while True:
             try:
-                self._attach(self._deadline)
+                self._session.reattach(self._deadline)
             except SessionLostError as error:
                 raise self._lost(error) from error
             except SandboxError as error:
@@ -193,38 +250,6 @@ class Flight:
                 return self._reconcile()
             except StreamBrokenError:
                 continue
-
-    def _attach(self, deadline: Deadline) -> None:
-        """Attach again, until the deadline.
-
-        Raises:
-            SessionLostError: the session or its daemon is gone.
-            SandboxError: the deadline passed, or the daemon refused for a reason that does not pass.
-        """
-        session = self._session
-        pause = 0.02
-        heard = Deadline(GONE_SECONDS)
-        while True:
-            if session.ended():
-                raise session.lost_error()
-            try:
-                session.attach(deadline.at_most(ATTACH_SECONDS))
-            except StreamBrokenError:
-                error: SandboxError = session.unreachable_error()
-            except SandboxError as refusal:
-                if refusal.code not in PASSING:
-                    raise
-                error = refusal
-            else:
-                return
-            if session.listening():
-                heard = Deadline(GONE_SECONDS)
-            elif heard.passed() or deadline.passed():
-                raise session.lost_error()
-            if deadline.passed():
-                raise error
-            sleep(min(pause, deadline.remaining()))
-            pause = min(2 * pause, 1.0)
 
     def _reconcile(self) -> None:
         """Ask what became of the execution, on a session that is attached again.
@@ -246,7 +271,7 @@ class Flight:
         else:
             raise NotStartedError(
                 "EXECUTION_NOT_FOUND",
-                "The connection broke before the code reached the daemon: nothing ran.",
+                "The daemon has no record of it: the code never reached it, and nothing ran.",
                 remedy="Run it again.",
             )
 

@@ -24,7 +24,7 @@ from sandboxd_client._channel import Deadline, StreamBrokenError, check_address
 from sandboxd_client.errors import ClientCode, InDoubtError, SandboxError, SessionLostError, not_started
 
 from .flight import ABANDON_SECONDS, Flight
-from .running import bound_seconds, tell_listeners
+from .running import bound_seconds, listeners, tell_listeners
 from .sandbox import OPEN_SECONDS, find_address
 from .session import Session
 
@@ -100,11 +100,11 @@ class OneShot:
         execute = _decode.execute_message(code, timeout, execution_id)
         session = self._open(execute)
         session.running = execute.execution_id
-        listeners = {"stdout": on_stdout, "stderr": on_stderr, "result": on_result}
+        heard = listeners(on_stdout, on_stderr, on_result)
         flight = Flight(
             session,
             execute,
-            functools.partial(tell_listeners, listeners),
+            functools.partial(tell_listeners, heard),
             bound_seconds=bound_seconds(session.opened, timeout),
             idempotent=False,
             sent=True,

@@ -12,16 +12,25 @@ import grpc
 from sandboxd_proto.v1 import sandbox_pb2 as pb
 
 from sandboxd_client import _embedded
-from sandboxd_client._backend_sync import Turn
+from sandboxd_client._backend_sync import Turn, sleep
 from sandboxd_client._channel import Deadline, StreamBrokenError, listening
 from sandboxd_client._status import error_from_info, error_from_rpc
 from sandboxd_client.errors import ClientCode, FaultError, NotStartedError, SandboxError, SessionLostError
+
+from .tool_desk import ToolDesk
 
 if TYPE_CHECKING:
     from sandboxd_client._backend_sync import Connection, SessionStream
 
 ASK_SECONDS = 2.0
 CLOSE_SECONDS = 5.0
+ATTACH_SECONDS = 10.0
+"""How long one attempt to attach may take, and all of them for a session where nothing is under way."""
+GONE_SECONDS = 3.0
+"""How long nobody may listen at the address: a restarted daemon, which can tell us more, is back by then."""
+
+PASSING = frozenset({"SESSION_BUSY", "DRAINING", ClientCode.DEADLINE_EXCEEDED})
+"""Refusals to attach that time may heal: the daemon has not yet noticed that the older stream broke."""
 
 
 class Session:
@@ -41,6 +50,8 @@ class Session:
         self.routing: pb.Verdict | None = None  # why a one-shot was opened under another policy
         self._address = address
         self._stream: SessionStream | None = None
+        self._answering: SessionStream | None = None  # the stream, once the session is open on it
+        self.desk = ToolDesk(self._answer, self._wake)
         self._last_sequence = 0
         self._request_ids = itertools.count(1)
         self._pid = os.getpid()
@@ -79,15 +90,69 @@ class Session:
         except StreamBrokenError as broken:
             raise broken.error or broken from None
 
+    def reattach(self, deadline: Deadline) -> None:
+        """Attach again, until the deadline.
+
+        Raises:
+            SessionLostError: the session or its daemon is gone.
+            SandboxError: the deadline passed, or the daemon refused for a reason that does not pass.
+        """
+        pause = 0.02
+        heard = Deadline(GONE_SECONDS)
+        while True:
+            if self.ended():
+                raise self.lost_error()
+            try:
+                self.attach(deadline.at_most(ATTACH_SECONDS))
+            except StreamBrokenError:
+                error: SandboxError = self.unreachable_error()
+            except SandboxError as refusal:
+                if refusal.code not in PASSING:
+                    raise
+                error = refusal
+            else:
+                return
+            if self.listening():
+                heard = Deadline(GONE_SECONDS)
+            elif heard.passed() or deadline.passed():
+                raise self.lost_error()
+            if deadline.passed():
+                raise error
+            sleep(min(pause, deadline.remaining()))
+            pause = min(2 * pause, 1.0)
+
+    def request(self, request: pb.SessionRequest, answer: str, deadline: Deadline) -> pb.SessionEvent:
+        """Ask something beside an execution, and wait for the event that answers it.
+
+        Raises:
+            StreamBrokenError: the stream ended first.
+            TimeoutError: no answer before the deadline.
+            SandboxError: refused, or the session ended.
+        """
+        request_id = self.send(request)
+        while True:
+            event = self.receive(deadline)
+            kind = event.WhichOneof("event")
+            if kind == "closed":
+                raise self.closed_error(event.closed.reason)
+            if event.request_id != request_id:
+                continue  # left over from an execution that was abandoned
+            if kind == "refused":
+                raise error_from_info(event.refused.error, event.refused.retry_after_seconds)
+            if kind == answer:
+                return event
+
     def _handshake(self, request: pb.SessionRequest, deadline: Deadline) -> pb.Opened:
         """Begin a new stream with this request and wait for its Opened."""
         self.drop_stream()
         self._stream = self.connection.session_stream()
         try:
-            return self._await_opened(self.send(request), deadline)
+            opened = self._await_opened(self.send(request), deadline)
         except BaseException:
             self.drop_stream()  # a stream without its Opened is of no use to anybody
             raise
+        self._answering = self._stream
+        return opened
 
     def _await_opened(self, request_id: int, deadline: Deadline) -> pb.Opened:
         while True:
@@ -127,6 +192,18 @@ class Session:
         event = self._stream.receive(deadline)
         self._last_sequence = max(self._last_sequence, event.sequence)
         return event
+
+    def _answer(self, result: pb.ToolResult) -> None:
+        """Send a tool's answer. On a broken stream it is lost: the daemon sends the call again to the next one."""
+        stream = self._answering
+        if stream is not None:
+            stream.send(pb.SessionRequest(request_id=next(self._request_ids), tool_result=result))
+
+    def _wake(self) -> None:
+        """Make whoever receives look up."""
+        stream = self._stream
+        if stream is not None:
+            stream.wake()
 
     def attached(self) -> bool:
         """Say whether the stream is there, as far as is known."""
@@ -170,6 +247,7 @@ class Session:
 
     def drop_stream(self) -> None:
         """End the stream but not the session: its lease runs from now on."""
+        self._answering = None
         stream, self._stream = self._stream, None
         if stream is not None:
             stream.close()
@@ -184,6 +262,12 @@ class Session:
             finally:
                 self.drop_stream()
                 self.connection.close()
+
+    def leave(self) -> None:
+        """End the connection but not the session: its lease runs. Call it once, or `close`."""
+        self.closing = True
+        self.drop_stream()
+        self.connection.close()
 
     def _say_close(self, deadline: Deadline) -> None:
         """Send Close and wait until the daemon says the box is gone; without an answer its lease ends it."""
@@ -223,7 +307,13 @@ class Session:
         )
 
     def unreachable_error(self) -> SandboxError:
-        """Return the error for an address where no daemon answers."""
+        """Return the error for an address where no daemon answers, or one hangs up before a word: it says no reason then."""
+        if self.listening():
+            return NotStartedError(
+                ClientCode.UNREACHABLE,
+                f"A daemon listens at {self._address} and takes no more connections of this user.",
+                remedy="Close other clients or raise its max_connections, which counts per user; it may also be stopping.",
+            )
         return NotStartedError(
             ClientCode.UNREACHABLE,
             f"No daemon answers at {self._address}.",

@@ -20,6 +20,7 @@ _FAMILIES = {
     "SBX3": "modules",
     "SBX4": "builtins and calls",
     "SBX5": "constants",
+    "SBX6": "tools",
     "SBX9": "the screen itself",
 }
 

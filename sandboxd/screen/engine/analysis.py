@@ -15,7 +15,7 @@ import warnings
 from io import StringIO
 from typing import Any
 
-from . import calls, constants, modules, names, nodes, strings
+from . import calls, constants, modules, names, nodes, strings, tools
 from .findings import Findings, clip
 from .inventory import Inventory, OverBudgetError
 from .restricting import Compiler
@@ -29,31 +29,46 @@ _WORD = re.compile(r"[^\W\d]\w*")
 
 
 def analyse(
-    source: str, rules: Rules, compiler: Compiler | None = None, *, compiled: bool = True
+    source: str,
+    rules: Rules,
+    compiler: Compiler | None = None,
+    *,
+    compiled: bool = True,
+    toolbox: tools.Toolbox | None = None,
 ) -> dict[str, Any]:
-    """Return findings, imports, stats, and whether this process should be replaced (it ran out of memory).
+    """Return findings, imports, names bound, stats, and whether this process should be replaced (it ran out of memory).
 
     Args:
         source: the text.
         rules: the policy's.
         compiler: of layer 2; needed where the rules restrict, and then a text that passes gets its `program`.
         compiled: find also what only the compiler finds. Whoever runs the text next compiles it anyway.
+        toolbox: the session's tools, where calls of them are to be checked.
     """
     with warnings.catch_warnings():
         # A SyntaxWarning is not the policy's business, and must not become an error either.
         warnings.simplefilter("ignore")
-        return examine(source, rules, compiler, compiled=compiled)
+        return examine(source, rules, compiler, compiled=compiled, toolbox=toolbox)
 
 
-def examine(source: str, rules: Rules, compiler: Compiler | None, *, compiled: bool) -> dict[str, Any]:
+def examine(
+    source: str,
+    rules: Rules,
+    compiler: Compiler | None,
+    *,
+    compiled: bool,
+    toolbox: tools.Toolbox | None = None,
+) -> dict[str, Any]:
     """Do what `analyse` does, in a process that ignores warnings as a whole."""
     found = Findings(source, rules.actions)
-    answer: dict[str, Any] = {"imports": [], "recycle": False, "stats": {"nodes": 0, "depth": 0}}
+    answer: dict[str, Any] = {"imports": [], "binds": [], "recycle": False, "stats": {"nodes": 0, "depth": 0}}
     in_bytes = False  # the parser counts columns in code points, the compiler in UTF-8 bytes
     try:
         tree = ast.parse(source, FILENAME)
         in_bytes = True
-        _check(tree, source, rules, found, answer)
+        inventory = _check(tree, source, rules, found, answer)
+        if toolbox is not None:
+            tools.check(tree, inventory, toolbox, found)
         if compiler is not None and rules.restricted and found.passes():
             answer["program"] = compiler.compile(source, tree, found)
         elif compiled:
@@ -71,7 +86,7 @@ def examine(source: str, rules: Rules, compiler: Compiler | None, *, compiled: b
     return answer
 
 
-def _check(tree: ast.Module, source: str, rules: Rules, found: Findings, answer: dict[str, Any]) -> None:
+def _check(tree: ast.Module, source: str, rules: Rules, found: Findings, answer: dict[str, Any]) -> Inventory:
     inventory = Inventory(rules.budgets["nodes"], rules.budgets["depth"])
     try:
         inventory.collect(tree)
@@ -82,6 +97,8 @@ def _check(tree: ast.Module, source: str, rules: Rules, found: Findings, answer:
     if not source.isascii():
         _check_identifiers(source, rules.text["nfkc"], found)
     answer["imports"] = _imported(inventory)
+    answer["binds"] = tools.names_bound(inventory)
+    return inventory
 
 
 def _imported(inventory: Inventory) -> list[str]:

@@ -1,7 +1,7 @@
 """Every rule the screen has. Names and ids are stable: never renumbered, never reused.
 
-SBX0xx text and parsing, 1xx syntax, 2xx names and attributes, 3xx modules, 4xx builtins and calls, 5xx constants, 9xx the
-screen itself.
+SBX0xx text and parsing, 1xx syntax, 2xx names and attributes, 3xx modules, 4xx builtins and calls, 5xx constants, 6xx the
+client's tools, 9xx the screen itself.
 """
 
 from __future__ import annotations
@@ -96,6 +96,10 @@ _ALL = (
     Rule("repeat-too-large", "SBX504", "A constant repetition over the budget."),
     Rule("range-too-large", "SBX505", "A loop over a constant range over the budget."),
     Rule("string-too-large", "SBX506", "A string literal over the budget."),
+    Rule("tool-unknown", "SBX601", "A tool that the session does not have."),
+    Rule("tool-arguments", "SBX602", "A tool's call that does not fit its signature."),
+    Rule("tool-not-for-code", "SBX603", "A tool that is for a model's direct calls only."),
+    Rule("tool-not-awaited", "SBX604", "An asynchronous tool's call whose result nobody awaits."),
     Rule("screen-failed", "SBX901", "The screener process died or did not answer in time; nothing was run."),
     Rule(
         "restrict-unavailable",

@@ -57,6 +57,7 @@ class Inventory:
     def __init__(self, max_nodes: int, max_depth: int) -> None:
         self.count = 0
         self.deepest = 0
+        self.top = Scope("module")
         self.kinds: dict[type[ast.AST], ast.AST] = {}  # first node of each kind
         self.uses: list[Use] = []
         self.binders: list[Binder] = []
@@ -90,7 +91,7 @@ class Inventory:
         stack, kinds, uses, constants = self._stack, self.kinds, self.uses, self.constants
         name, constant, load, max_nodes = ast.Name, ast.Constant, ast.Load, self._max_nodes
         handler_of, generic, make, deepest = _HANDLERS.get, Inventory._push_children, tuple.__new__, 0
-        stack.append((tree, Scope("module"), 1))
+        stack.append((tree, self.top, 1))
         while stack:
             node, scope, depth = stack.pop()
             kind = type(node)

@@ -26,6 +26,7 @@ from .analysis import examine
 from .findings import Findings
 from .restricting import Compiler, load_compiler
 from .rules import Rules
+from .tools import Toolbox
 
 MAX_QUESTION_BYTES = 16 * 1024 * 1024
 _SIZES = struct.Struct(">II")
@@ -74,7 +75,9 @@ def _loop(compiler: Compiler, cpu_seconds: int) -> None:
             _allow_cpu(used + cpu_seconds)
         if "rules" in head:
             known[head["digest"]] = Rules(head["rules"])
-        answer = examine(source, known[head["digest"]], compiler, compiled=head["compiled"])
+        toolbox = Toolbox(head["tools"], head["shadowed"]) if "tools" in head else None
+        rules = known[head["digest"]]
+        answer = examine(source, rules, compiler, compiled=head["compiled"], toolbox=toolbox)
         answer["token"] = head["token"]
         _send(answer, answer.pop("program", b""))
         gc.collect(0)

@@ -58,6 +58,16 @@ def test_one_line_a_finding_whatever_it_holds():
     assert line == "x\\n.py:1:1: error SBX000 r: m (a\\nb\\x1b[2J)"
 
 
+def test_what_moved_a_program_is_no_error_of_it():
+    moved = (finding(1, 1, 1, 2, action="route"), finding(2, 1, 2, 2, action="warn"))
+    words = [
+        line.split()[1] for line in finding_lines(Verdict(Decision.ROUTE, moved, route_to="lax"), "a.py")
+    ]
+    assert words == ["routed", "error"]
+    (line, _) = finding_lines(Verdict(Decision.DENY, moved), "a.py")
+    assert line.split()[1] == "error", "nobody takes it"
+
+
 def test_where_it_may_run_is_said(capsys):
     verdict = Verdict(
         Decision.ROUTE, findings=(finding(1, 1, 1, 2),), route_to="data-science", truncated=True

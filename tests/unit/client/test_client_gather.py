@@ -12,9 +12,9 @@ from sandboxd_proto.v1 import sandbox_pb2 as pb
 
 def gather(*events: pb.SessionEvent, **fields: object) -> tuple[str, list[str]]:
     gatherer = Gatherer("id")
-    told = [str(value) for event in events for _, value in gatherer.add(event)]
+    told = [value.text for event in events for value in gatherer.add(event)]
     execution, rest = gatherer.finish(result(**fields).result)
-    return execution.stdout, told + [str(value) for _, value in rest]
+    return execution.stdout, told + [event.text for event in rest]
 
 
 @pytest.mark.parametrize("cut", range(1, 9))

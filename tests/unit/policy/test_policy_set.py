@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 import sandboxd.policy
 from sandboxd.errors import Code, FailureClass, SandboxdError
 from sandboxd.policy import PolicySet
+from sandboxd.policy.model import LEAST_MEMORY_BYTES
 from sandboxd.policy.reading import read_source
 
 HEAD = "apiVersion: sandboxd/v1\nkind: Policy\nmetadata: {{name: {name}}}\n"
@@ -278,10 +279,19 @@ def test_a_request_never_widens(wanted):
         {"pids": "1"},
         {"pids": 0},
         {"grace_seconds": -0.1},
+        {"memory_bytes": 1},
+        {"memory_bytes": 16 * 2**20 - 1},
     ],
 )
 def test_what_is_no_limit(wanted):
     refused(lambda: load().get("default").narrow(wanted), Code.INVALID_REQUEST)
+
+
+def test_the_least_memory_of_a_request_is_the_least_of_a_policy(write):
+    assert load().get("default").narrow({"memory_bytes": LEAST_MEMORY_BYTES}).memory_bytes == 16 * 2**20
+    small = load(write("small", "limits: {memory: {max: 16MiB}}")).get("small")
+    assert small.narrow({"memory_bytes": 16 * 2**20}) == small.limits
+    refused(lambda: load(write("tiny", "limits: {memory: {max: 15MiB}}")), Code.POLICY_INVALID)
 
 
 POLICY = load().get("default")

@@ -18,7 +18,7 @@ def sources(examples):
     for example in examples:
         # The pages are ours: an expression stands for a source that would be too long, or invisible, in a page.
         source = eval(example.code, {"__builtins__": {}}) if example.is_expression else example.code
-        yield source, example.policy
+        yield source, example.policy, pages.EXAMPLE_TOOLS if example.has_tools else ()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.rule.name)
@@ -46,10 +46,10 @@ def test_no_page_is_left_without_its_rule():
 def test_examples_do_what_the_page_says(page: Page):
     assert page.bad
     assert page.good
-    for source, policy in sources(page.bad):
-        assert page.rule.name in {one["rule"] for one in screen_source(source, policy)}
-    for source, policy in sources(page.good):
-        assert screen_source(source, policy) == []
+    for source, policy, tools in sources(page.bad):
+        assert page.rule.name in {one["rule"] for one in screen_source(source, policy, tools=tools)}
+    for source, policy, tools in sources(page.good):
+        assert screen_source(source, policy, tools=tools) == []
 
 
 def test_pages_tell_what_a_policy_may_do():
