@@ -298,4 +298,11 @@ class ToolCallOver:
     reason: str  # timeout or execution_ended
 
 
+@dataclass(frozen=True, slots=True)
+class ToolsSet:
+    """A session has other tools now: these of them its policy allows."""
+
+    allowed: tuple[str, ...]
+
+
 ExecutionEvent: TypeAlias = Verdict | Output | Display | ToolCall | ToolCallOver | Result

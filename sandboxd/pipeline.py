@@ -50,7 +50,7 @@ from sandboxd.screen import PASSING, syntax_error_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sandboxd.executors.base import Box
+    from sandboxd.executors.base import Box, ToolPort
     from sandboxd.log import Executions
     from sandboxd.policy import Policy
     from sandboxd.quota import Admission
@@ -93,11 +93,14 @@ class Snippet:
 class Flight:
     """A snippet on its way. How far it got and who stopped it is the mutable state, the loop's own."""
 
-    __slots__ = ("_box", "_task", "net", "snippet", "stopped_by")
+    __slots__ = ("_box", "_port", "_task", "_tools_json", "net", "snippet", "stopped_by")
 
-    def __init__(self, snippet: Snippet, net: SafetyNet) -> None:
+    def __init__(
+        self, snippet: Snippet, net: SafetyNet, tools_json: str = "", port: ToolPort | None = None
+    ) -> None:
         self.snippet = snippet
         self.net = net
+        self._tools_json, self._port = tools_json, port
         self.stopped_by = ""
         self._box: Box | None = None
         self._task: asyncio.Task[object] | None = None
@@ -138,10 +141,19 @@ class Flight:
             raise SandboxdError(Code.INTERNAL, "plain text came to a session that is restricted; nothing ran")
         self._box = box
         try:
-            job = Job(snippet.execution_id, snippet.code, snippet.deadline_seconds, program)
+            job = Job(
+                snippet.execution_id,
+                snippet.code,
+                snippet.deadline_seconds,
+                program,
+                self._tools_json,
+                self._port,
+            )
             return await box.execute(job, emit)
         finally:
             self._box = None
+            if self._port is not None:
+                self._port.finish()  # again where the box did: not every end comes from there
 
 
 class Pipeline:

@@ -21,8 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import grpc
 from sandboxd_proto.v1 import sandbox_pb2_grpc as rpc
 
-from ._channel import MAILBOX_EVENTS, OPTIONS, SHARED_MAX, Deadline, StreamBrokenError
-from ._channel import MAILBOX_EVENTS, OPTIONS, WAKE, Deadline, StreamBrokenError
+from ._channel import MAILBOX_EVENTS, OPTIONS, SHARED_MAX, WAKE, Deadline, StreamBrokenError
 from ._status import error_from_rpc, has_daemon_code
 from .tools.background import run_in_background
 from .tools.calls import answer_blocking, answer_on_loop, needs_loop

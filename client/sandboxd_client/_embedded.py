@@ -39,7 +39,16 @@ END_SECONDS = 5.0
 DIRECTORY_CHARACTERS = 40
 """Of the directory's parent: the daemon makes sockets below it, and their paths have 107 bytes at most."""
 
-DAEMON_MODULES = ("RestrictedPython", "grpc_health", "psutil", "pydantic", "pyseccomp", "rich", "yaml")
+DAEMON_MODULES = (
+    "RestrictedPython",
+    "grpc_health",
+    "jsonschema",
+    "psutil",
+    "pydantic",
+    "pyseccomp",
+    "rich",
+    "yaml",
+)
 """What the extra `daemon` brings."""
 
 ENVIRONMENT = frozenset(

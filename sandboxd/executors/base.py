@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from sandboxd.events import Display, Limits, Output, PoolStats, Protection, Result, ToolSpec, ToolUse
+from sandboxd.events import Display, Limits, Output, PoolStats, Protection, Result, ToolUse
 
 Sink = Callable[[Output | Display], None]
 """Takes what an execution emits, at once and without blocking. It must not raise."""
@@ -38,7 +38,7 @@ class Job:
     code: str
     deadline_seconds: float
     program: bytes = b""
-    tools: tuple[ToolSpec, ...] = ()
+    tools_json: str = ""  # what the guest is told of the tools that code may call; "" where there are none
     port: ToolPort | None = None
 
 
@@ -67,14 +67,34 @@ class ToolAnswer:
         return not self.error_code and not self.error_name
 
 
+@dataclass(frozen=True, slots=True)
+class ToolTally:
+    """The tool calls of an execution, in order, as far as they are kept one by one."""
+
+    uses: tuple[ToolUse, ...] = ()
+    left_out: int = 0
+    limit_hit: bool = False
+
+    @property
+    def calls(self) -> int:
+        """How many there were."""
+        return len(self.uses) + self.left_out
+
+
 class ToolPort(Protocol):
-    """Where the tool calls of one execution go. On the event loop; neither method blocks or raises."""
+    """Where the tool calls of one execution go. On the event loop; no method blocks or raises."""
+
+    def begin(self, on_wait: Callable[[bool], None]) -> None:
+        """Say when the client has a call to run, and when it has none any more: the clock stands still between."""
 
     def call(self, call: GuestCall, answer: Callable[[ToolAnswer], None]) -> None:
-        """Take a call; `answer` is called exactly once, at once or later, unless `finish` came first."""
+        """Take a call; `answer` is called once, at once or later, unless `drop` or `finish` came first."""
 
-    def finish(self) -> tuple[tuple[ToolUse, ...], int]:
-        """The execution is over: cut off what is out. Returns the calls in order, and how many were left out of them."""
+    def drop(self, number: int) -> None:
+        """Nobody inside waits for this call any more."""
+
+    def finish(self) -> ToolTally:
+        """The execution is over: cut off what is out."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -200,13 +200,14 @@ class Forks:
 
 
 def _order(number: int) -> bytes:
-    body = json.dumps({"op": FORK_OP, "number": number}).encode()
-    return _LENGTH.pack(len(body)) + body
+    return json.dumps({"op": FORK_OP, "number": number}).encode()
 
 
-def _tell(control: socket.socket, frame: bytes) -> None:
+def _tell(control: socket.socket, body: bytes) -> None:
     control.setblocking(False)
     try:
-        control.send(frame, socket.MSG_NOSIGNAL)  # some bytes on an idle socket: it takes them, or is dead
+        control.send(
+            _LENGTH.pack(len(body)) + body, socket.MSG_NOSIGNAL
+        )  # some bytes on an idle socket: it takes them, or is dead
     except OSError:
         return

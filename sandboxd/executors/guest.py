@@ -7,28 +7,25 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 import json
 import os
-import socket
-import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from sandboxd.events import Display, FinalAnswer, ProgramError
+from sandboxd.executors.base import GuestCall, ToolAnswer
+from sandboxd.executors.control import READ_BYTES, Control
 
-MAX_FRAME_BYTES = 16 << 20
 MAX_DISPLAY_BYTES = 16 << 20  # an execution; the guest keeps to less by itself
 MAX_DISPLAYS = 1000  # an execution
 MAX_TEXT = 1 << 20
-READ_BYTES = 65536
+MAX_CALLS_OUT = 64  # an execution; a guest that has more in the air is not read until one is answered
 # At the end of an execution what is already in the pipes belongs to it; a child that goes on writing must not hold us.
 DRAIN_ROUNDS = 32
 MAX_HELD_PIECES = 16
 # Between two reads of a pipe whose output is over its limit: a flood costs the loop, which serves all, next to nothing.
 FLOOD_PAUSE_SECONDS = 0.005
-_LENGTH = struct.Struct(">I")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,22 +49,20 @@ class GuestLink:
 
     def __init__(self, fds: list[int], on_violation: Callable[[], None]) -> None:
         self._loop = asyncio.get_running_loop()
-        self._control = socket.socket(fileno=fds[0])
-        self._control.setblocking(False)
+        self._control = Control(fds[0], self._on_frame, on_violation)
         self._pipes = {"stdout": fds[1], "stderr": fds[2]}
         for fd in self._pipes.values():
             os.set_blocking(fd, False)
-        self._buffer = bytearray()
-        self._pending = b""
-        self._on_violation = on_violation
         self._running: str | None = None
         self._displays_left = self._display_left = self._display_dropped = 0
         self._on_output: Callable[[str, bytes], None] = lambda *_: None
         self._on_display: Callable[[Display], None] = lambda _: None
+        self._on_call: Callable[[GuestCall], None] = lambda _: None
+        self._on_drop: Callable[[int], None] = lambda _: None
+        self._calls_out: set[int] = set()
         self._finished: asyncio.Future[Claim | None] | None = None
         self._held: list[tuple[str, bytes]] = []  # printed between cells; belongs to the next one
         self._flooded = False
-        self._loop.add_reader(self._control, self._control_readable)
         for stream in self._pipes:
             self._listen(stream)
         self.rest()
@@ -77,45 +72,45 @@ class GuestLink:
         execution_id: str,
         code: str,
         program: bytes = b"",
+        tools: str = "",
         *,
         name: str,
         on_output: Callable[[str, bytes], None],
         on_display: Callable[[Display], None],
+        on_call: Callable[[GuestCall], None] = lambda _: None,
+        on_drop: Callable[[int], None] = lambda _: None,
     ) -> asyncio.Future[Claim | None]:
         """Send a cell that tracebacks call `name`; the future yields the guest's claim, None after `abandon`.
 
-        With a program the guest runs that, and has the code for tracebacks alone.
+        With a program the guest runs that, and has the code for tracebacks alone. `tools` is the JSON of what it may call;
+        a call that the guest gave up (`on_drop`) wants no answer.
         """
         self._running = execution_id
         self._on_output, self._on_display = on_output, on_display
+        self._on_call, self._on_drop = on_call, on_drop
         self._displays_left, self._display_left = MAX_DISPLAYS, MAX_DISPLAY_BYTES
         self._finished = self._loop.create_future()
         self._give_held()
         frame = {"op": "run", "id": execution_id, "code": code, "filename": f"<{name}>"}
         if program:
             frame["program"] = base64.b64encode(program).decode("ascii")
-        body = json.dumps(frame).encode()
-        self._write(_LENGTH.pack(len(body)) + body)
+        if tools:
+            frame["tools"] = tools
+        self._control.send(json.dumps(frame).encode())
         return self._finished
 
-    def order(self, frame: bytes) -> None:
+    def order(self, body: bytes) -> None:
         """Send a frame that no cell belongs to, between cells."""
-        self._write(frame)
+        self._control.send(body)
 
-    def _write(self, data: bytes) -> None:
-        try:
-            sent = self._control.send(data, socket.MSG_NOSIGNAL)
-        except BlockingIOError:
-            sent = 0
-        except OSError:
-            return  # dead: its death is reported by the launcher
-        self._pending = data[sent:]
-        if self._pending:
-            self._loop.add_writer(self._control, self._writable)
-
-    def _writable(self) -> None:
-        self._loop.remove_writer(self._control)
-        self._write(self._pending)
+    def answer(self, answer: ToolAnswer) -> None:
+        """Give the guest the answer to a call of the running cell; of any other call it hears nothing."""
+        if answer.number not in self._calls_out:
+            return
+        self._calls_out.discard(answer.number)
+        self._control.send(json.dumps(_answer(answer), ensure_ascii=False).encode("utf-8", "replace"))
+        if len(self._calls_out) < MAX_CALLS_OUT:
+            self._control.release()
 
     # ---- hearing --------------------------------------------------------------------------------------------
 
@@ -151,47 +146,29 @@ class GuestLink:
                 if not self._pipe_readable(stream, fd):
                     break
 
-    def _control_readable(self) -> None:
-        try:
-            data = self._control.recv(READ_BYTES)
-        except BlockingIOError:
-            return
-        except OSError:
-            data = b""
-        if not data:
-            self._loop.remove_reader(self._control)
-            return
-        self._buffer += data
-        try:
-            while (frame := self._next_frame()) is not None:
-                self._on_frame(frame)
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError, binascii.Error):
-            self._buffer.clear()
-            self._loop.remove_reader(self._control)
-            self._on_violation()
-
-    def _next_frame(self) -> dict[str, Any] | None:
-        if len(self._buffer) < _LENGTH.size:
-            return None
-        (length,) = _LENGTH.unpack_from(self._buffer)
-        if length > MAX_FRAME_BYTES:
-            raise ValueError("frame too long")
-        if len(self._buffer) < _LENGTH.size + length:
-            return None
-        body = bytes(self._buffer[_LENGTH.size : _LENGTH.size + length])
-        del self._buffer[: _LENGTH.size + length]
-        frame = json.loads(body)
-        if not isinstance(frame, dict):
-            raise TypeError("frame is no object")
-        return frame
-
     def _on_frame(self, frame: dict[str, Any]) -> None:
         if self._running is None or self._finished is None or frame.get("id") != self._running:
             return  # "ready", or an echo of an execution that is over
         if frame["op"] == "display":
             self._take_display(frame)
+        elif frame["op"] == "call":
+            self._take_call(frame)
+        elif frame["op"] == "drop":
+            number = _number(frame["call"])
+            if number in self._calls_out:
+                self._calls_out.discard(number)
+                self._on_drop(number)
         elif frame["op"] == "result" and not self._finished.done():
             self._finished.set_result(_claim(frame))
+
+    def _take_call(self, frame: dict[str, Any]) -> None:
+        call = GuestCall(_number(frame["call"]), _raw(frame["tool"]), _raw(frame["arguments"]))
+        if call.number in self._calls_out:
+            raise ValueError("a call's number is used twice")  # whose would the answer be?
+        self._calls_out.add(call.number)
+        if len(self._calls_out) >= MAX_CALLS_OUT:
+            self._control.hold()
+        self._on_call(call)
 
     def _take_display(self, frame: dict[str, Any]) -> None:
         display = _display(frame)
@@ -213,6 +190,10 @@ class GuestLink:
         self._flooded = False
         self._display_dropped = 0
         self._on_display = lambda _: None
+        self._on_call = lambda _: None
+        self._on_drop = lambda _: None
+        self._calls_out.clear()
+        self._control.release()
         self._on_output = self._hold
 
     def _hold(self, stream: str, data: bytes) -> None:
@@ -238,11 +219,8 @@ class GuestLink:
     def close(self) -> None:
         """Close the descriptors. Idempotent."""
         self.abandon()
-        if self._control.fileno() < 0:
+        if not self._control.close():
             return
-        self._loop.remove_reader(self._control)
-        self._loop.remove_writer(self._control)
-        self._control.close()
         pipes, self._pipes = (
             self._pipes,
             {},
@@ -268,6 +246,20 @@ def _claim(frame: dict[str, Any]) -> Claim:
         final=None if final is None else FinalAnswer(_text(final["json"]), _text(final["text"])),
         wrote=frame.get("wrote") is True,
     )
+
+
+def _number(value: Any) -> int:
+    if type(value) is not int or not 0 < value < 2**53:
+        raise TypeError("not a call's number")
+    return value
+
+
+def _answer(answer: ToolAnswer) -> dict[str, Any]:
+    frame = {"op": "answer", "call": answer.number, "ok": answer.ok}
+    if answer.ok:
+        return {**frame, "value": answer.value_json}
+    error = {"code": answer.error_code, "name": answer.error_name, "message": answer.error_message}
+    return {**frame, "error": error}
 
 
 def _error(raw: dict[str, Any]) -> ProgramError:

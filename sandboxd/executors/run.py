@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 from sandboxd.errors import SandboxdError
 from sandboxd.events import Display, Evidence, Limits, Outcome, ProgramError, Result, Usage
-from sandboxd.executors.base import Job, Sink
+from sandboxd.executors.base import GuestCall, Job, Sink, ToolAnswer, ToolPort, ToolTally
+from sandboxd.executors.clock import Clock
 from sandboxd.executors.guest import Claim, GuestLink
 from sandboxd.executors.link import Link
 from sandboxd.executors.output import OutputGate
@@ -38,6 +39,8 @@ class Run:
         self._sink = sink
         self._limits = limits
         self._gate = OutputGate(limits.output_bytes, sink, self._over)
+        self._port: ToolPort | None = None
+        self._clock = Clock(link, box, number)
         self._ending: protocol.Ending | None = None
         self.contested = False
         """Whether a signal to end it may still be on its way: `settle` before another execution begins."""
@@ -54,21 +57,21 @@ class Run:
                 self._box, self._number, job.deadline_seconds, before.counters(), self._meter.shared
             )
         )
+        self._port = job.port
+        if job.port is not None:
+            job.port.begin(self._clock.stand)
         claim = await self._guest.run(
-            job.execution_id,
-            job.code,
-            job.program,
-            name=f"snippet-{self._number}",
-            on_output=self._gate.feed,
-            on_display=self._show,
-        )
+            job.execution_id, job.code, job.program, job.tools_json,
+            name=f"snippet-{self._number}", on_output=self._gate.feed, on_display=self._show,
+            on_call=self._called, on_drop=self._dropped,
+        )  # fmt: skip
         if claim is None:
             return self._died()
         self.wrote = claim.wrote
         elapsed = time.monotonic() - started
         used = self._read(self._meter.read).since(before, elapsed)
         cpu_left = self._limits.cpu_seconds - (used.cpu_seconds or 0.0)
-        if min(job.deadline_seconds - elapsed, cpu_left) < NEAR_SECONDS:
+        if min(job.deadline_seconds - elapsed + self._clock.stood_seconds, cpu_left) < NEAR_SECONDS:
             self.contested = True
         # An interrupt, or a death, that stands behind this claim was told before it.
         self._link.hear()
@@ -81,6 +84,18 @@ class Run:
             return Reading() if self._lost else counters()
         except OSError:
             return Reading()  # the box went away meanwhile, and its cgroup with it: its loss is being told
+
+    def _called(self, call: GuestCall) -> None:
+        if self._port is None:
+            self._guest.answer(
+                ToolAnswer(call.number, error_code="TOOL_UNKNOWN", error_message="there are no tools here")
+            )
+        else:
+            self._port.call(call, self._guest.answer)
+
+    def _dropped(self, number: int) -> None:
+        if self._port is not None:
+            self._port.drop(number)
 
     def _show(self, display: Display) -> None:
         self._sink(display)
@@ -174,17 +189,20 @@ class Run:
         variables_lost: bool = False,
     ) -> Result:
         dropped = self._gate.finish()
+        tools = self._port.finish() if self._port is not None else ToolTally()
         return Result(
             outcome=outcome,
             evidence=evidence,
             text=claim.text if claim is not None else None,
             error=error,
-            usage=_usage(usage, self._gate.total_bytes),
-            limits_hit=tuple(limits_hit),
+            usage=_usage(usage, self._gate.total_bytes, tools.calls),
+            limits_hit=(*limits_hit, "tool_calls") if tools.limit_hit else tuple(limits_hit),
             final_answer=claim.final if claim is not None else None,
             stdout_dropped_bytes=dropped["stdout"],
             stderr_dropped_bytes=dropped["stderr"],
             variables_lost=variables_lost,
+            tool_calls=tools.uses,
+            tool_calls_left_out=tools.left_out,
         )
 
 
@@ -199,7 +217,7 @@ def _outcome(claim: Claim, cause: str, code: str) -> tuple[Outcome, Evidence]:
     return Outcome.ERROR, Evidence("guest", claim.error.name if claim.error is not None else "")
 
 
-def _usage(measured: dict[str, object], output_bytes: int) -> Usage:
-    sources = {**measured.get("sources", {}), "output_bytes": "daemon"}  # type: ignore[dict-item]
+def _usage(measured: dict[str, object], output_bytes: int, tool_calls: int) -> Usage:
+    sources = {**measured.get("sources", {}), "output_bytes": "daemon", "tool_calls": "daemon"}  # type: ignore[dict-item]
     figures = {name: value for name, value in measured.items() if name != "sources"}
-    return Usage(**figures, output_bytes=output_bytes, sources=sources)  # type: ignore[arg-type]
+    return Usage(**figures, output_bytes=output_bytes, tool_calls=tool_calls, sources=sources)  # type: ignore[arg-type]

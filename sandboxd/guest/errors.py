@@ -111,7 +111,7 @@ class Reporter:
             pending.append((shape.__cause__, link.__cause__))
             pending.append((shape.__context__, link.__context__))
             members = getattr(shape, "exceptions", None) or (), getattr(link, "exceptions", ())
-            pending.extend(zip(*members))  # noqa: B905 - strict= is 3.10's
+            pending.extend(zip(*members))
 
     def _frames(self, trace: Optional[TracebackType]) -> _Frames:
         frames = _Frames()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Dict, Mapping, NoReturn, Optional
 
 from sandboxd.guest import display, figures, hygiene
 from sandboxd.guest.answer import Answer
+from sandboxd.guest.calls import Calls
 from sandboxd.guest.cell import Interpreter
 from sandboxd.guest.coroutines import CellLoop
 from sandboxd.guest.errors import Reporter
@@ -21,6 +22,7 @@ from sandboxd.guest.frames import EXIT_FAILED, Channel
 from sandboxd.guest.interrupts import Gate
 from sandboxd.guest.settings import Settings
 from sandboxd.guest.streams import Streams
+from sandboxd.guest.tools import Tools
 from sandboxd.guest.writing import Writing
 
 if TYPE_CHECKING:
@@ -66,6 +68,8 @@ class Session:
         self._loop = CellLoop()
         self._interpreter = Interpreter(self._loop)
         self._displays = display.Displays(channel, settings)
+        self._calls = Calls(channel, gate)
+        self._tools = Tools(self._calls)
         self._answer = Answer(settings.repr_limit)
         self._reporter = Reporter(gate, self._interpreter.sources, settings)
         self._forks = Forks(cradle, self.become, self._interpreter.names)
@@ -80,6 +84,8 @@ class Session:
             if request.get("op") == "fork":
                 if self._forks.fork(request.get("number")):
                     self._channel.send({"op": "ready"})  # the clone, on a socket of its own
+                continue
+            if request.get("op") == "answer":  # to a call that was given up with its cell
                 continue
             try:
                 message = self._serve(request)
@@ -105,6 +111,7 @@ class Session:
         os.register_at_fork(after_in_child=self._after_fork)
 
     def _after_fork(self) -> None:
+        self._calls.abandon_in_child()
         if not self._forks.under_way:
             self._channel.close_in_child()
 
@@ -129,7 +136,9 @@ class Session:
         self._displays.begin(cell)
         self._writing.begin()
         self._answer.value = None
+        self._offer(request.get("tools"))
         self._interpreter.prepare()
+        self._calls.begin(cell)
         text, error = self._gate.call(self._attempt, code, filename, program)
         self._gate.tame()
         hygiene.between_cells()
@@ -137,6 +146,7 @@ class Session:
         if _getpid() != self._pid:
             self._leave_child(error)
         error = self._end_displays(error)
+        self._calls.end()
         if error is not None and _is_clean_exit(error):
             error = None
         described = None if error is None else self._reporter.describe(error, filename)
@@ -149,8 +159,18 @@ class Session:
         if self._restricted is None:
             if program:
                 self._interpreter.restrict(self._workdir)
+                self._tools.restrict()
             self._restricted = bool(program)
         return self._restricted == bool(program)
+
+    def _offer(self, text: Optional[str]) -> None:
+        """Put the session's tools where this cell looks for them, whatever the last one did to them."""
+        changed = self._tools.update(text)
+        if self._restricted:
+            if changed:
+                self._interpreter.offer(self._tools.functions, self._tools.errors)
+        else:
+            self._tools.install()
 
     def _attempt(self, code: str, filename: str, program: bytes) -> Optional[str]:
         """Run a cell and describe its value: all of it is the program's own code, under its own deadline."""

@@ -36,6 +36,7 @@ class Execution:
         deadline_seconds: from now.
         grace_seconds: from the interrupt to the kill.
         cpu_seconds: the CPU limit.
+        wait_seconds: for how long in all the wall clock may stand still.
         before: the counters at its start.
         meter: reads them.
         reins: what it acts with.
@@ -48,6 +49,7 @@ class Execution:
         deadline_seconds: float,
         grace_seconds: float,
         cpu_seconds: float,
+        wait_seconds: float = 0.0,
         before: Reading,
         meter: Meter,
         reins: Reins,
@@ -62,6 +64,9 @@ class Execution:
         self._reins = reins
         self._loop = asyncio.get_running_loop()
         self._started = time.monotonic()
+        self._wait_left = wait_seconds
+        self._paused_at: float | None = None
+        self._wall_left = 0.0  # of the deadline, while the clock stands still
         self._timer = self._loop.call_later(deadline_seconds, self.end, "timeout_wall", "")
         self._cpu_timer = self._loop.call_later(cpu_seconds / CPU_COUNT, self._check_cpu)
         self._kill_timer: asyncio.TimerHandle | None = None
@@ -77,6 +82,24 @@ class Execution:
             self._cpu_timer = self._loop.call_later(
                 max(left / CPU_COUNT, MIN_CPU_CHECK_SECONDS), self._check_cpu
             )
+
+    def pause(self) -> None:
+        """Let the wall clock stand still, for as long as there is waiting time left. The CPU check goes on."""
+        if self.cause or self._paused_at is not None or self._wait_left <= 0:
+            return
+        self._paused_at = self._loop.time()
+        self._wall_left = max(self._timer.when() - self._paused_at, 0.0)
+        self._timer.cancel()
+        self._timer = self._loop.call_later(self._wait_left, self.resume)
+
+    def resume(self) -> None:
+        """Let the wall clock go on with what was left of it."""
+        if self.cause or self._paused_at is None:
+            return
+        self._wait_left -= self._loop.time() - self._paused_at
+        self._paused_at = None
+        self._timer.cancel()
+        self._timer = self._loop.call_later(self._wall_left, self.end, "timeout_wall", "")
 
     def end(self, cause: str, code: str) -> None:
         """Make it end for a cause: interrupt now and every 10 ms, kill after the grace. The first cause stays."""

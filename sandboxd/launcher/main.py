@@ -107,6 +107,9 @@ class Launcher:
         member = box.member(number) if box is not None else None
         if isinstance(message, protocol.Begin) and member is not None:
             member.begin(message)
+        elif isinstance(message, (protocol.Pause, protocol.Resume)):
+            if member is not None:
+                member.stand(message.execution, still=isinstance(message, protocol.Pause))
         elif isinstance(message, protocol.Interrupt) and member is not None:
             member.interrupt(message.execution, message.cause, message.code)
         elif isinstance(message, protocol.End):

@@ -141,6 +141,7 @@ class Member:
             deadline_seconds=message.deadline_seconds,
             grace_seconds=float(limits["grace_seconds"]),
             cpu_seconds=float(limits["cpu_seconds"]),
+            wait_seconds=float(limits["tool_wait_seconds"]),
             before=Reading(**message.before),  # type: ignore[arg-type]  # the fields that `counters` names
             meter=self.meter,
             reins=Reins(
@@ -149,6 +150,11 @@ class Member:
                 self.kill,
             ),
         )
+
+    def stand(self, number: int, *, still: bool) -> None:
+        """Let the wall clock of the running execution stand still, or go on."""
+        if self._execution is not None and self._execution.number == number:
+            (self._execution.pause if still else self._execution.resume)()
 
     def end(self, number: int) -> None:
         """Stop the clocks, and the box: the guest answered."""

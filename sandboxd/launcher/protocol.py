@@ -77,6 +77,27 @@ class Begin:
 
 
 @dataclass(frozen=True, slots=True)
+class Pause:
+    """Front → launcher, no reply: the client runs a tool for this execution. Its wall clock stands still until `Resume`.
+
+    In all for `tool_wait_seconds` of the box's limits: then the clock goes on by itself, whatever the front says.
+    """
+
+    op: ClassVar[str] = "pause"
+    box: int
+    execution: int
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Front → launcher, no reply: the client has no tool to run any more; the wall clock goes on."""
+
+    op: ClassVar[str] = "resume"
+    box: int
+    execution: int
+
+
+@dataclass(frozen=True, slots=True)
 class End:
     """Front → launcher: the guest answered. Stops the clocks, and the box. Answered by `Stopped` if `request` is not 0."""
 
@@ -311,7 +332,20 @@ class Failed:
 
 
 FrontMessage: TypeAlias = (
-    Hello | Open | Begin | End | Interrupt | File | Close | Count | Fork | Keep | RollBack | Drop
+    Hello
+    | Open
+    | Begin
+    | Pause
+    | Resume
+    | End
+    | Interrupt
+    | File
+    | Close
+    | Count
+    | Fork
+    | Keep
+    | RollBack
+    | Drop
 )
 LauncherMessage: TypeAlias = (
     Ready
@@ -335,7 +369,8 @@ LauncherMessage: TypeAlias = (
 _TYPES = {
     kind.op: kind
     for kind in (
-        Hello, Ready, Open, Opened, Begin, End, Stopped, Ending, Interrupt, GuestDied, Respawned, BoxLost, File, FileDone,
+        Hello, Ready, Open, Opened, Begin, Pause, Resume, End,
+        Stopped, Ending, Interrupt, GuestDied, Respawned, BoxLost, File, FileDone,
         Close, Closed, Count, Counted, Failed, Fork, Forked, Keep, Kept, RollBack, RolledBack, Drop, Dropped, CheckpointLost,
     )
 }  # fmt: skip

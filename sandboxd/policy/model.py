@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sandboxd.errors import Code, FailureClass, SandboxdError
@@ -94,6 +94,7 @@ class Policy:
     revision: int = 1
     tools_allow: tuple[str, ...] = ()
     tools_deny: tuple[str, ...] = ()
+    tools_arguments: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
     checkpoint_per_snippet: bool = False  # a clone from before each snippet is kept, to restore after a kill
 
     def narrow(self, wanted: Mapping[str, float | int | None]) -> Limits:

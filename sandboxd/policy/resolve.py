@@ -5,7 +5,7 @@ loosens what stands below it, key by key:
 
 - a number or word replaces the parent's;
 - an `allow` list is added to the parent's, and takes the same entries out of the parent's `deny`; a `deny` list likewise;
-- `route.to` is an order of preference, so a file's own replaces the parent's;
+- `route.to` is an order of preference, so a file's own replaces the parent's; so does an `enum` of `tools.arguments`;
 - `isolate.require` only grows, `isolate.fresh` stays true and `isolate.executor` never gets weaker: no file can drop what
   its parent demands. `restrict` and `screen` are filters, which a file may switch off, `screen` only with `restrict`.
 
@@ -95,11 +95,11 @@ FLOOR: Mapping[str, Any] = {
         "tool_wait": 0.0,
         "forks": 0,
     },
-    "tools": {"allow": [], "deny": []},
+    "tools": {"allow": [], "deny": [], "arguments": {}},
     "session": {"checkpoint": "none"},
 }
 
-_ORDERED = frozenset({"to"})
+_ORDERED = frozenset({"to", "enum"})
 _OPPOSITE = {"allow": "deny", "deny": "allow"}
 _SIZES = frozenset({"source", "line", "string", "max", "disk", "output", "tool_bytes"})
 _DURATIONS = frozenset({"wall", "grace", "cpu", "tool_timeout", "tool_wait"})
@@ -126,6 +126,7 @@ def build(source: Source, merged: dict[str, Any], elsewhere: tuple[tuple[str, st
         "metadata": {"name": metadata.name, "revision": metadata.revision},
         **_in_units(merged),
     }
+    form["tools"] = merged["tools"]  # its arguments have names of their own, and numbers without units
     canonical = json.dumps(form, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     form["metadata"]["description"] = metadata.description
     isolate = merged["isolate"]
@@ -147,6 +148,7 @@ def build(source: Source, merged: dict[str, Any], elsewhere: tuple[tuple[str, st
         revision=metadata.revision,
         tools_allow=tuple(merged["tools"]["allow"]),
         tools_deny=tuple(merged["tools"]["deny"]),
+        tools_arguments=merged["tools"]["arguments"],
         checkpoint_per_snippet=merged["session"]["checkpoint"] == "per_snippet",
     )
 

@@ -35,6 +35,7 @@ ModulePattern: TypeAlias = Annotated[
 ]
 NamePattern: TypeAlias = Annotated[str, StringConstraints(pattern=rf"^{_NAME}\*?$", max_length=100)]
 ToolPattern: TypeAlias = Annotated[str, StringConstraints(pattern=rf"^(\*?{_NAME}\*?|\*)$", max_length=100)]
+Constant: TypeAlias = Annotated[str, StringConstraints(max_length=200)] | bool | int | float
 Identifier: TypeAlias = Annotated[str, StringConstraints(pattern=rf"^{_NAME}$", max_length=100)]
 # Without a pattern: `rule_actions.refusal` has the better answer to what is no rule's name.
 RuleName: TypeAlias = Annotated[str, WithJsonSchema({"type": "string", "enum": sorted(SETTABLE)})]
@@ -182,11 +183,31 @@ class Memory(Section):
     enforce: Literal["per_process", "total"] | None = None
 
 
+class ToolArgument(Section):
+    """What one argument of a tool must be. Of a list each item must; `max_length` counts characters or items.
+
+    An argument that is left out is the tool's own default; `required` refuses that.
+    """
+
+    enum: Annotated[list[Constant], Field(min_length=1, max_length=100)] | None = None
+    prefix: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = (
+        None  # and no `..` in the path
+    )
+    min: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    max: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    max_length: _count(0, 10**7) | None = None  # type: ignore[valid-type]
+    required: bool | None = None
+
+
 class Tools(Section):
-    """Which of the client's functions the code may call, by name; `*` at the end matches any rest. `deny` wins."""
+    """Which of the client's functions the code may call, by name; `*` matches any rest. `deny` wins.
+
+    `arguments` narrows what is allowed: pattern of tools -> argument -> what it must be; all that match hold.
+    """
 
     allow: list[ToolPattern] = []
     deny: list[ToolPattern] = []
+    arguments: dict[ToolPattern, dict[Identifier, ToolArgument]] = {}
 
 
 class SessionSection(Section):

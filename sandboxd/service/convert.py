@@ -13,8 +13,21 @@ from typing import TYPE_CHECKING
 from sandboxd_proto.v1 import sandbox_pb2 as pb
 
 from sandboxd.errors import Code, FailureClass, SandboxdError
-from sandboxd.events import Decision, Display, Outcome, Output, ProgramError, Result, Usage, Verdict
+from sandboxd.events import (
+    Decision,
+    Display,
+    Outcome,
+    Output,
+    ProgramError,
+    Result,
+    ToolCall,
+    ToolCallOver,
+    ToolsSet,
+    Usage,
+    Verdict,
+)
 from sandboxd.service.refusals import refused
+from sandboxd.service.tools import fill_tool_event, tool_specs, tool_use
 from sandboxd.sessions import Checkpointed, Forked, OpenWish, Refusal, RolledBack
 
 if TYPE_CHECKING:
@@ -72,6 +85,8 @@ def fill_event(message: pb.SessionEvent, event: RingEvent | Answer) -> None:
         message.verdict.CopyFrom(verdict_message(event))
     elif isinstance(event, Display):
         message.display.CopyFrom(_display(event))
+    elif isinstance(event, (ToolCall, ToolCallOver, ToolsSet)):
+        fill_tool_event(message, event)
     elif isinstance(event, Refusal):
         message.refused.CopyFrom(refused(event.error))
     else:
@@ -110,6 +125,7 @@ def opened_message(session: Session) -> pb.Opened:
         python_version=session.box.python_version,
         executor=facts.executor,
         pooled=session.box.pooled,
+        tools_allowed=session.tools.allowed,
         idle_seconds=facts.idle_seconds,
         expires_at_seconds=facts.expires_at_seconds,
         workdir=session.box.workdir,
@@ -152,6 +168,7 @@ def open_wish(message: pb.Open) -> OpenWish:
         labels=dict(message.labels),
         lease_seconds=message.lease_seconds,
         fresh=message.fresh,
+        tools=tool_specs(message.tools),
         idle_seconds=message.idle_seconds,
         lifetime_seconds=message.lifetime_seconds,
     )
@@ -243,6 +260,8 @@ def result_message(result: Result) -> pb.Result:
         stdout_dropped_bytes=result.stdout_dropped_bytes,
         stderr_dropped_bytes=result.stderr_dropped_bytes,
         variables_lost=result.variables_lost,
+        tool_calls=[tool_use(one) for one in result.tool_calls],
+        tool_calls_left_out=result.tool_calls_left_out,
         rolled_back=result.rolled_back,
         restored_from=result.restored_from,
         files=[file_message(one) for one in result.files],

@@ -58,6 +58,8 @@ class PolicyService(PolicyServiceServicer):
                 restricted=policy.restricted,
                 executor=policy.executor,
                 route_to=policy.route_to,
+                tools_allow=policy.tools_allow,
+                tools_deny=policy.tools_deny,
             )
         raise AssertionError  # `answering` has raised
 

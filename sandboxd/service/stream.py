@@ -14,7 +14,8 @@ from sandboxd_proto.v1 import sandbox_pb2 as pb
 
 from sandboxd.errors import Code, FailureClass, SandboxdError
 from sandboxd.service.convert import event_messages, open_wish, opened_message, rolls_back, seconds
-from sandboxd.sessions import ExecuteWish, Refusal
+from sandboxd.service.tools import tool_answer, tool_specs
+from sandboxd.sessions import ExecuteWish, Refusal, desk
 
 if TYPE_CHECKING:
     from sandboxd.service.context import Context
@@ -97,7 +98,9 @@ class SessionStream:
         elif kind == "renew":
             renewed = self._sessions.renew(session, seconds(request.renew.lease_seconds))
             feed.answer(request.request_id, "", renewed)
-        elif not self._branch(kind, session, feed, request):
+        elif not (
+            self._branch(kind, session, feed, request) or _dispatch_tools(kind, session, feed, request)
+        ):
             raise _unexpected("A stream begins with open or attach, and only begins with those.")
 
     def _branch(self, kind: str | None, session: Session, feed: Feed, request: pb.SessionRequest) -> bool:
@@ -118,6 +121,24 @@ class SessionStream:
     async def _read(self) -> pb.SessionRequest | None:
         request = await self._context.read()
         return None if request is grpc.aio.EOF else request
+
+
+def _dispatch_tools(kind: str | None, session: Session, feed: Feed, request: pb.SessionRequest) -> bool:
+    """Do what concerns tools; False when it is none of that."""
+    number = request.request_id
+    if kind == "tool_result":
+        result = request.tool_result
+        desk.take_result(session, feed, number, result.call_id, tool_answer(result))
+    elif kind == "set_tools":
+        desk.set_tools(session, feed, number, tool_specs(request.set_tools.tools))
+    elif kind == "call_tool":
+        call = request.call_tool
+        desk.call_directly(
+            session, feed, number, call_id=call.call_id, tool=call.tool, arguments=call.arguments_json
+        )
+    else:
+        return False
+    return True
 
 
 async def write_feed(feed: Feed, context: Context) -> None:

@@ -97,7 +97,10 @@ class Branching:
             created_at_seconds=self._clock(),
             forked_from=session.facts.display_id,
         )
-        return self._sessions.admit(facts, box, place, session.lifetime.remaining_seconds())
+        seconds = session.lifetime.remaining_seconds()
+        clone = self._sessions.admit(facts, box, place, seconds, session.tools.clone(display_id))
+        clone.names = session.names.copy()
+        return clone
 
     async def _checkpoint(self, session: Session, name: str) -> Checkpointed:
         await session.box.checkpoint(name)

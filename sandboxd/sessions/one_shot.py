@@ -50,7 +50,7 @@ async def route(wanted: OneShot, policies: PolicySet, router: Router) -> OneShot
     met = target.met(opening.limits)
     wall_seconds = met.get("wall_seconds", target.limits.wall_seconds)
     return OneShot(
-        dataclasses.replace(opening, policy=target.name, limits=met),
+        dataclasses.replace(opening, policy=target.name, limits=met, moved_from=(policy.name,)),
         dataclasses.replace(execute, timeout_seconds=min(execute.timeout_seconds, wall_seconds)),
         verdict,
     )

@@ -18,6 +18,8 @@ from sandboxd.sessions.ended import Ended, lost
 from sandboxd.sessions.facts import Facts
 from sandboxd.sessions.session import Session
 from sandboxd.sessions.wishes import check_labels
+from sandboxd.tools import Broker, Caller, Rules
+from sandboxd.tools import read as read_tools
 from sandboxd.undo import SafetyNet
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from sandboxd.sessions.facts import ExecuteWish
     from sandboxd.sessions.feed import Feed
     from sandboxd.sessions.wishes import Life, OpenWish, Terms
+    from sandboxd.tools import Tool
 
 _logger = logging.getLogger(__name__)
 _LEAVING_MAX = 4
@@ -114,14 +117,17 @@ class Sessions:
         life = self._terms.life(wish)
         policy = self._policies.get(wish.policy)
         limits = policy.narrow(wish.limits)
+        tools = read_tools(wish.tools)
         reservation = self._admission.reserve(limits.memory_bytes)
         try:
-            return await self._open_reserved(uid, wish, policy, limits, life, reservation)
+            return await self._open_reserved(uid, wish, policy, limits, life, reservation, tools)
         except BaseException:
             reservation.release()
             raise
 
-    def admit(self, facts: Facts, box: Box, reservation: Reservation, seconds: float) -> Session:
+    def admit(  # what a session is made of
+        self, facts: Facts, box: Box, reservation: Reservation, seconds: float, tools: Broker
+    ) -> Session:
         """Make a session of a box, with so many seconds to live."""
 
         def record(kind: str, cause: str, execution_id: str) -> None:
@@ -135,6 +141,7 @@ class Sessions:
             reservation,
             pipeline=self._pipeline,
             group=self._group,
+            tools=tools,
             net=SafetyNet(box, per_snippet=per_snippet, record=record),
             on_expired=self._expired,
         )
@@ -273,6 +280,7 @@ class Sessions:
         limits: Limits,
         life: Life,
         reservation: Reservation,
+        tools: Mapping[str, Tool],
     ) -> Session:
         token, display_id = self._ids.mint()
         box = await self._isolation.open(policy, limits, display_id, fresh=wish.fresh)
@@ -290,7 +298,9 @@ class Sessions:
             created_at_seconds=now,
             expires_at_seconds=now + life.lifetime_seconds,
         )
-        session = self.admit(facts, box, reservation, life.lifetime_seconds)
+        session = self.admit(
+            facts, box, reservation, life.lifetime_seconds, self._broker(facts, wish.moved_from, tools)
+        )
         self._log.after(
             "session_opened",
             {"session": display_id, "uid": uid, "policy": policy.name, "policy_digest": policy.digest},
@@ -300,6 +310,11 @@ class Sessions:
             await self.close(session, "the daemon drains", "shutdown")
             self.check_draining()
         return session
+
+    def _broker(self, facts: Facts, moved_from: tuple[str, ...], tools: Mapping[str, Tool]) -> Broker:
+        policies = (facts.policy, *map(self._policies.get, moved_from))
+        caller = Caller(facts.display_id, facts.uid, facts.policy.name)
+        return Broker(caller, [Rules.of(policy) for policy in policies], facts.limits, self._log, tools)
 
     def _expired(self, session: Session, which: str) -> None:
         idle = "idle: " if which == "lease" and session.state == "idle" else ""
@@ -319,6 +334,7 @@ class Sessions:
             await session.box.close()
         except Exception:
             _logger.exception("closing a session failed", extra=names)
+        session.tools.close()
         for task in (session.task, session.undertaking):
             if task is not None:  # not even the end of its box ended it
                 task.cancel()

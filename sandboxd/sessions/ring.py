@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import TYPE_CHECKING, TypeAlias
 
-from sandboxd.events import Display, Output, Result, Verdict
+from sandboxd.events import Display, Output, Result, ToolCall, ToolCallOver, ToolsSet, Verdict
 
 if TYPE_CHECKING:
     from sandboxd.errors import SandboxdError
@@ -23,6 +23,7 @@ MERGE_BYTES = 32 << 10
 DISPLAY_TOTAL_BYTES = 16 << 20
 EVENTS_MAX = 4096
 DISPLAYS_MAX = 512
+OVERS_MAX = 256
 _STREAMS = ("stdout", "stderr")
 
 
@@ -33,7 +34,7 @@ class Refusal:
     error: SandboxdError
 
 
-RingEvent: TypeAlias = Verdict | Output | Display | Result | Refusal
+RingEvent: TypeAlias = Verdict | Output | Display | ToolCall | ToolCallOver | ToolsSet | Result | Refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +76,17 @@ class EventRing:
             self._append_display(event)
         elif isinstance(event, Result):
             self._push(self._with_dropped(event))
+        elif isinstance(event, ToolCallOver):
+            self._append_over(event)
         else:
             self._push(event)
+
+    def answered(self, call_id: str) -> None:
+        """Forget a tool call that has its answer: who comes back later must not run it again."""
+        for index, entry in enumerate(self._entries):
+            if isinstance(entry.event, ToolCall) and entry.event.call_id == call_id:
+                del self._entries[index]
+                return
 
     def after(self, sequence: int) -> list[Entry]:
         """List the events above a sequence; what was handed out is merged with no more."""
@@ -115,6 +125,14 @@ class EventRing:
                 return  # one such marker says it; a flood of empty displays adds nothing
         self._display_bytes += sum(len(value) for value in event.data.values())
         self._displays += 1
+        self._push(event)
+
+    def _append_over(self, event: ToolCallOver) -> None:
+        """Take the end of a call in the place of the call; of a program that gives up calls in a loop, the last ones."""
+        self.answered(event.call_id)
+        overs = [index for index, entry in enumerate(self._entries) if isinstance(entry.event, ToolCallOver)]
+        if len(overs) >= OVERS_MAX:
+            del self._entries[overs[0]]
         self._push(event)
 
     def _drop_oldest_output(self) -> bool:

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import re
 import time
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from sandboxd.errors import Code, FailureClass, SandboxdError
 from sandboxd.events import Output, Result, Verdict
@@ -22,10 +22,11 @@ from sandboxd.sessions.facts import ExecuteWish, Facts, State, check_timeout
 from sandboxd.sessions.feed import Feed
 from sandboxd.sessions.lease import Lease
 from sandboxd.sessions.ring import EventRing, Refusal
+from sandboxd.tools import Turn
 from sandboxd.undo import BEFORE
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Coroutine
 
     from sandboxd.executors.base import Box
     from sandboxd.log import Record
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from sandboxd.quota import Reservation
     from sandboxd.sessions.answers import Answer
     from sandboxd.sessions.ring import RingEvent
+    from sandboxd.tools import Broker
     from sandboxd.undo import SafetyNet
 
 _logger = logging.getLogger(__name__)
@@ -50,13 +52,15 @@ class Session:
         *,
         pipeline: Pipeline,
         group: asyncio.TaskGroup,
+        tools: Broker,
         net: SafetyNet,
         on_expired: Callable[[Session, str], None],
     ) -> None:
         self.facts = facts
+        self.tools = tools
         self.box = box
         self.reservation = reservation
-        self.names = SessionNames()
+        self.names = SessionNames(tools.specs)
         self.ring = EventRing(facts.limits.output_bytes)
         self.executions = 0
         self.uploads = asyncio.Lock()
@@ -141,7 +145,9 @@ class Session:
                 return
         self._check_idle()
         self.lease.hold()
-        self.flight = Flight(snippet, self._net)
+        self.tools.renew_direct()
+        port = Turn(self.tools, snippet.execution_id, self._emit)
+        self.flight = Flight(snippet, self._net, self.tools.guest_json, port)
         self._request_id, self._asker = wish.request_id, feed
         self.task = self._group.create_task(self._fly(self.flight))
 
@@ -183,6 +189,16 @@ class Session:
             raise SandboxdError(
                 Code.EXECUTION_NOT_FOUND, "No such execution runs here.", remedy="Check the execution id."
             )
+
+    def aside(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something beside what runs; it outlives the stream that asked for it. What goes wrong in it is logged."""
+        self._group.create_task(self._do_aside(work))
+
+    async def _do_aside(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except Exception:
+            _logger.exception("work beside an execution failed", extra={"session": self.facts.display_id})
 
     def __enter__(self) -> Self:
         """Keep the session while a file operation uses it."""

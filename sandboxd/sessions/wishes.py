@@ -11,6 +11,8 @@ from sandboxd.errors import Code, FailureClass, SandboxdError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from sandboxd.events import ToolSpec
+
 _LABELS_MAX = 32
 _LABEL_CHARACTERS_MAX = 256
 
@@ -26,6 +28,8 @@ class OpenWish:
     fresh: bool = False
     idle_seconds: float = 0.0
     lifetime_seconds: float = 0.0
+    tools: tuple[ToolSpec, ...] = ()
+    moved_from: tuple[str, ...] = ()  # policies that a one-shot came from: what they say of tools holds on
 
 
 @dataclass(frozen=True, slots=True)

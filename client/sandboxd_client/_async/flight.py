@@ -129,21 +129,6 @@ class AsyncFlight:
             await self._recover(broken)
         return await self.run()
 
-    async def take_up(self) -> Execution:
-        """Collect an execution that another stream began, from the first event that the daemon still has.
-
-        Raises:
-            NotStartedError: the daemon has no record of it.
-            InDoubtError, SessionLostError: as for `run`.
-        """
-        self._may_send, self._sent = 0, True
-        await self._attach_idle()
-        try:
-            await self._reconcile()
-        except StreamBrokenError as broken:
-            await self._recover(broken)
-        return await self.run()
-
     async def abandon(self) -> None:
         """Interrupt the code and wait for its end, so that the session is free for the next."""
         session = self._session

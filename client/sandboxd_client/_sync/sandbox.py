@@ -46,8 +46,7 @@ OPEN_SECONDS = 60.0
 REQUEST_SECONDS = 30.0
 
 
-class Sandbox(Running, Branching):
-class Sandbox(Running, ToolUse):
+class Sandbox(Running, Branching, ToolUse):
     """A sandbox: one Python interpreter in a jail, under a policy, that keeps its variables between calls.
 
     Nothing is opened by the constructor. It opens on entering `with`, by `open` or `create`, or with
@@ -129,19 +128,21 @@ class Sandbox(Running, ToolUse):
         session_id: str,
         address: str | None = None,
         *,
+        tools: Sequence[Tool | Callable[..., Any]] = (),
         open_timeout: float = OPEN_SECONDS,
         request_timeout: float = REQUEST_SECONDS,
     ) -> Self:
         """Take over a session that another process opened, by its `session_id`; that one's connection ends.
 
-        `follow` takes up what runs there, `checkpoints` tells what it can be brought back to.
+        `follow` takes up what runs there, `checkpoints` tells what it can be brought back to. `tools` are the functions
+        behind the names that were registered: calls that are out are run by them.
 
         Raises:
             SessionLostError: it has ended; the message says why.
             RefusedError: it is none of this user's.
             NotStartedError: no daemon answers.
         """
-        sandbox = cls("", address, open_timeout=open_timeout, request_timeout=request_timeout)
+        sandbox = cls("", address, tools=tools, open_timeout=open_timeout, request_timeout=request_timeout)
         deadline = Deadline(open_timeout)
         found = check_address(find_address(address, deadline))
         sandbox._join(Connection(found), found, pb.Opened(session_id=session_id), deadline)
@@ -328,6 +329,7 @@ class Sandbox(Running, ToolUse):
         self._begin()
         session = Session(connection, address)
         session.opened = opened
+        session.desk.offer(self._tools)
         try:
             session.attach(deadline)
         except StreamBrokenError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 from typing import TYPE_CHECKING, Any, Dict, List
 
-from sandboxd.guest.restricted import facades, files, program, table
+from sandboxd.guest.restricted import facades, files, program, table, tools
 
 if TYPE_CHECKING:
     from types import CodeType
@@ -16,11 +16,12 @@ _OURS = ("display", "final_answer")  # what the guest put among Python's own bui
 class Restriction:
     """The builtins that all cells of a restricted session share."""
 
-    __slots__ = ("_builtins",)
+    __slots__ = ("_builtins", "_offered")
 
     def __init__(self, workdir: str) -> None:
         facades.confine_imports()
         self._builtins = table.make()
+        self._offered: Dict[str, Any] = {}
         files.confine(workdir)
         self._builtins["open"] = facades.frozen_callable("open", files.open_file)
         for name in _OURS:
@@ -36,6 +37,13 @@ class Restriction:
     def prepare(self, names: Dict[str, Any]) -> None:
         """Make a namespace restricted, or put back what makes it so."""
         program.prepare(names, self._builtins)
+
+    def offer(self, functions: Dict[str, Any], errors: Dict[str, Any]) -> None:
+        """Give programs these tools, in place of those they had."""
+        for name in self._offered:
+            del self._builtins[name]
+        self._offered = tools.members(functions, errors)
+        self._builtins.update(self._offered)
 
     @staticmethod
     def load(compiled: bytes, filename: str) -> List[CodeType]:

@@ -16,6 +16,8 @@ MESSAGES = [
     protocol.Open(2, "s-aaaa", "base", {"pids": 8}, ["seccomp"], True),
     protocol.Opened(2, 7, "3.11.7", [["seccomp", True, ""]], True, 4242, ["scratch", "pids.events"]),
     protocol.Begin(7, 1, 2.5, {"cpu_seconds": 0.5, "oom_kills": 1}),
+    protocol.Pause(7, 1),
+    protocol.Resume(7, 1),
     protocol.End(7, 1, 9),
     protocol.Stopped(9),
     protocol.Ending(7, 1, "timeout_wall", ""),

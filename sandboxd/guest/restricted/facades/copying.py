@@ -63,7 +63,7 @@ def _check_alike(state: Any, made: Any) -> None:
     if type(state) is tuple:
         if len(state) != len(made):
             raise TypeError("copying a state made one of another length")
-        for before, after in zip(state, made):  # noqa: B905 - strict= is 3.10's
+        for before, after in zip(state, made):
             _check_alike(before, after)
     elif type(state) is dict:
         for name in made:

@@ -1,0 +1,221 @@
+"""The JSON Schema subset that a tool may use: read strictly, references written out, validated by `jsonschema`.
+
+The schemas are a tenant's. So none may cost more than its size: no regular expressions, no references to elsewhere or
+back to themselves, no keyword whose work grows faster than the value. What a validation costs at most is nodes of the
+schema times nodes of the value, and known before it starts.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import jsonschema
+from jsonschema import Draft202012Validator
+from jsonschema.validators import create
+
+from sandboxd.tools.values import TAG, Array, Object, Tagged, Value
+
+MAX_SCHEMA_BYTES = 16 << 10
+MAX_SCHEMA_NODES = 2000
+MAX_SCHEMA_DEPTH = 16
+MAX_COST = 1_000_000
+KINDS = frozenset({"bytes", "image", "dataframe"})
+TYPES = frozenset({"null", "boolean", "integer", "number", "string", "array", "object"})
+_REF = "#/$defs/"
+_LISTS = frozenset({"anyOf", "oneOf", "allOf", "prefixItems"})
+_SINGLE = frozenset({"items", "additionalProperties"})
+_COUNTS = frozenset({"minItems", "maxItems", "minLength", "maxLength"})
+_BOUNDS = frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"})
+_MEANINGLESS = frozenset(
+    {"title", "description", "default", "examples", "format", "deprecated", "$schema", "$comment"}
+)
+_CHECKED = (
+    frozenset({"type", "enum", "const", "properties", "required"}) | _LISTS | _SINGLE | _COUNTS | _BOUNDS
+)
+_MESSAGE = 300
+
+
+class SchemaError(ValueError):
+    """A schema is not of the subset; the message names the key."""
+
+
+def _of_kind(_validator: Any, kind: str, instance: Any, _schema: Any) -> Iterator[jsonschema.ValidationError]:
+    if not isinstance(instance, Tagged) or instance.kind != kind:
+        yield jsonschema.ValidationError(f"{instance!r} is no {kind}")
+
+
+_Validator = create(
+    meta_schema={},
+    validators={**{key: Draft202012Validator.VALIDATORS[key] for key in _CHECKED}, TAG: _of_kind},
+    type_checker=Draft202012Validator.TYPE_CHECKER,  # a Tagged is of no type that it knows
+    version="sandboxd-tools",
+)
+
+
+class Schema:
+    """One schema, ready to be asked.
+
+    Attributes:
+        raw: the schema with its references written out.
+        nodes: how large it is.
+    """
+
+    def __init__(self, raw: Any, nodes: int) -> None:
+        self.raw = raw
+        self.nodes = nodes
+        self._validator = _Validator(raw)
+
+    def cost(self, value: Value) -> int:
+        """Tell what `problem_of` costs at most, in steps."""
+        return self.nodes * value.nodes
+
+    def problem_of(self, value: Value) -> str:
+        """Tell what is wrong with a value, "" where nothing is. Never raises."""
+        if self.cost(value) > MAX_COST:
+            return "it is too large to be held against its schema"
+        try:
+            error = next(self._validator.iter_errors(value.seen), None)
+        except (ArithmeticError, ValueError, RecursionError):
+            return "it cannot be held against its schema: a number in it is out of reach"
+        if error is None:
+            return ""
+        where = "".join(f"[{step!r}]" for step in error.absolute_path)
+        return f"{where}: {error.message}"[:_MESSAGE] if where else str(error.message)[:_MESSAGE]
+
+
+def read(text: str) -> Schema:
+    """Read a schema.
+
+    Raises:
+        SchemaError: it is not of the subset.
+    """
+    if len(text.encode("utf-8", "surrogatepass")) > MAX_SCHEMA_BYTES:
+        raise SchemaError(f"takes more than {MAX_SCHEMA_BYTES:,} bytes")
+    try:
+        raw = json.loads(text, parse_constant=_no_number)
+        json.dumps(raw, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        raise SchemaError("is no JSON") from None
+    defs = raw.pop("$defs", {}) if isinstance(raw, dict) else {}
+    if not isinstance(defs, dict):
+        raise SchemaError("$defs is no object")
+    reader = _Reader(defs)
+    try:
+        return Schema(reader.schema(raw, "", 0, ()), reader.nodes)
+    except RecursionError:
+        raise SchemaError("holds a constant that is too deep") from None
+
+
+class _Reader:
+    """Checks a schema and writes its references out, counting what that makes."""
+
+    def __init__(self, defs: Mapping[str, Any]) -> None:
+        self._defs = defs
+        self.nodes = 0
+
+    def schema(self, raw: Any, path: str, depth: int, through: tuple[str, ...]) -> Any:
+        self._count(1)
+        if isinstance(raw, bool):
+            return raw
+        if not isinstance(raw, dict):
+            raise SchemaError(f"{path or 'the whole'} is no schema")
+        if depth > MAX_SCHEMA_DEPTH:
+            raise SchemaError(f"is more than {MAX_SCHEMA_DEPTH} levels deep")
+        if "$ref" in raw:
+            return self._referred(raw, path, depth, through)
+        read = {}
+        for key, value in raw.items():
+            if key not in _MEANINGLESS:
+                read[key] = self._keyword(key, value, f"{path}/{key}", depth, through)
+            elif key == "default":
+                read[key] = value  # the guest shows it
+        return read
+
+    def _referred(self, raw: dict[str, Any], path: str, depth: int, through: tuple[str, ...]) -> Any:
+        if not raw.keys() <= {"$ref", *_MEANINGLESS}:
+            raise SchemaError(f"{path}/$ref stands beside other keys")
+        target = raw["$ref"]
+        name = target.removeprefix(_REF) if isinstance(target, str) and target.startswith(_REF) else ""
+        if name not in self._defs:
+            raise SchemaError(f"{path}/$ref is not #/$defs/NAME of a definition that is there")
+        if name in through:
+            raise SchemaError(f"{path}/$ref leads back to itself")
+        return self.schema(self._defs[name], path, depth + 1, (*through, name))
+
+    def _keyword(self, key: str, value: Any, path: str, depth: int, through: tuple[str, ...]) -> Any:
+        if key in _SINGLE:
+            return self.schema(value, path, depth + 1, through)
+        if key in _LISTS:
+            _demand(isinstance(value, list) and bool(value), path, "is no list of schemas")
+            return [self.schema(one, path, depth + 1, through) for one in value]
+        if key == "properties":
+            _demand(isinstance(value, dict), path, "is no object")
+            return {
+                name: self.schema(one, f"{path}/{name[:64]}", depth + 1, through)
+                for name, one in value.items()
+            }
+        check = _PLAIN.get(key)
+        if check is None:
+            raise SchemaError(f"{path[:200]} is not of the subset that a tool may use")
+        _demand(check(value), path, "is not right")
+        self._count(_size(value))
+        return _as_seen(value) if key in {"enum", "const"} else value
+
+    def _count(self, more: int) -> None:
+        self.nodes += more
+        if self.nodes > MAX_SCHEMA_NODES:
+            raise SchemaError(f"has more than {MAX_SCHEMA_NODES:,} nodes with its references written out")
+
+
+def _demand(fine: bool, path: str, problem: str) -> None:
+    if not fine:
+        raise SchemaError(f"{path[:200]} {problem}")
+
+
+def _size(value: Any) -> int:
+    if isinstance(value, list):
+        return 1 + sum(map(_size, value))
+    return 1 + sum(map(_size, value.values())) if isinstance(value, dict) else 1
+
+
+def _as_seen(value: Any) -> Any:
+    """Give a constant the short repr of what it is compared with."""
+    if isinstance(value, list):
+        return Array(map(_as_seen, value))
+    return Object((key, _as_seen(item)) for key, item in value.items()) if isinstance(value, dict) else value
+
+
+def _is_type(value: Any) -> bool:
+    names = value if isinstance(value, list) else [value]
+    return bool(names) and all(isinstance(name, str) and name in TYPES for name in names)
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in {int, float} and math.isfinite(value) and abs(value) < 1e300  # noqa: PLR2004
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and 0 <= value < 2**53
+
+
+def _are_names(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(name, str) for name in value)
+
+
+def _no_number(_name: str) -> None:
+    raise ValueError("NaN and infinities are no JSON")
+
+
+_PLAIN: Mapping[str, Callable[[Any], bool]] = {
+    "type": _is_type,
+    "enum": lambda value: isinstance(value, list) and bool(value),
+    "const": lambda _: True,
+    "required": _are_names,
+    TAG: lambda value: isinstance(value, str) and value in KINDS,
+    **dict.fromkeys(_COUNTS, _is_count),
+    **dict.fromkeys(_BOUNDS, _is_number),
+    "multipleOf": lambda value: _is_number(value) and value > 0,
+}
