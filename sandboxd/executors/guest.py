@@ -99,6 +99,10 @@ class GuestLink:
         self._control.send(json.dumps(frame).encode())
         return self._finished
 
+    def order(self, body: bytes) -> None:
+        """Send a frame that no cell belongs to, between cells."""
+        self._control.send(body)
+
     def answer(self, answer: ToolAnswer) -> None:
         """Give the guest the answer to a call of the running cell; of any other call it hears nothing."""
         if answer.number not in self._calls_out:

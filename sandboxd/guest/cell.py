@@ -95,6 +95,11 @@ class Interpreter:
         self._restriction = Restriction(workdir)
         self.prepare()
 
+    def move(self, workdir: str) -> None:
+        """Take another work directory."""
+        if self._restriction is not None:
+            self._restriction.move(workdir)
+
     def offer(self, functions: Dict[str, Any], errors: Dict[str, Any]) -> None:
         """Give restricted programs these tools, in place of those they had."""
         self._restricted.offer(functions, errors)

@@ -43,7 +43,10 @@ SOCKETPAIRS = """
     getpeername getsockname getsockopt recvfrom recvmmsg recvmsg sendmmsg sendmsg sendto setsockopt shutdown
 """.split()
 
-ALLOWED = (*FILES, *MEMORY, *TIME, *PROCESSES, *WAITING, *SOCKETPAIRS)
+# A clone of a session takes rights away from itself, and can give itself none: landlock(7).
+LANDLOCK = "landlock_create_ruleset landlock_add_rule landlock_restrict_self".split()
+
+ALLOWED = (*FILES, *MEMORY, *TIME, *PROCESSES, *WAITING, *SOCKETPAIRS, *LANDLOCK)
 
 # Refused as "not permitted". Everything else unknown is ENOSYS.
 MOUNTS = """
@@ -84,7 +87,7 @@ SYSV_IPC = """
     shmget shmat shmctl shmdt semget semop semctl semtimedop msgget msgsnd msgrcv msgctl mq_open mq_unlink mq_timedsend
     mq_timedreceive mq_notify mq_getsetattr
 """.split()
-SECURITY = "seccomp landlock_create_ruleset landlock_add_rule landlock_restrict_self".split()
+SECURITY = ["seccomp"]
 
 DENIED = (
     *MOUNTS, *NAMESPACES, *OTHER_PROCESSES, *KERNEL, *KEYS, *HANDLES, *CLOCKS, *SPLICE, *SCHEDULING, *IDS, *OWNERS, *NETWORK,

@@ -32,6 +32,9 @@ ROWS = {
     ("restricted compile of a typical text", True, False),
     ("restricted, attribute", True, False),
     ("restricted, all of these", True, True),
+    ("fork, the session holds nothing", True, False),
+    ("rollback, the session holds nothing", True, False),
+    ("a search of 64 branches by fork", True, True),
 }
 OF_JAILS = {  # only root may read a jail's memory maps
     ("8 open sessions: memory of all processes, each page counted once", False, False),
