@@ -325,8 +325,8 @@ CONTROLS = (
             ),
             Edit(
                 "seccomp/names.py",
-                "*WAITING, *SOCKETPAIRS)",
-                '*WAITING, *SOCKETPAIRS, "timer_create", "timer_settime")',
+                "*SOCKETPAIRS, *LANDLOCK)",
+                '*SOCKETPAIRS, *LANDLOCK, "timer_create", "timer_settime")',
             ),
         ),
         ("wake/timers",),
