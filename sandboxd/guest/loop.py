@@ -112,6 +112,7 @@ class Session:
         os.register_at_fork(after_in_child=self._calls.abandon_in_child)
 
     def _after_fork(self) -> None:
+        self._calls.abandon_in_child()
         if not self._forks.under_way:
             self._channel.close_in_child()
 
