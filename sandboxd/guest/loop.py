@@ -109,7 +109,6 @@ class Session:
         builtins.final_answer = final_answer  # type: ignore[attr-defined]
         display.install(self._displays)
         os.register_at_fork(after_in_child=self._after_fork)
-        os.register_at_fork(after_in_child=self._calls.abandon_in_child)
 
     def _after_fork(self) -> None:
         self._calls.abandon_in_child()
