@@ -124,6 +124,7 @@ class Session:
         if workdir != self._workdir:
             hygiene.move(self._workdir, workdir)
             self._interpreter.move(workdir)
+            self._reporter.move(workdir)
             self._workdir = workdir
 
     def _serve(self, request: Dict[str, Any]) -> Dict[str, Any]:

@@ -191,6 +191,7 @@ class Keep:
     op: ClassVar[str] = "keep"
     request: int
     box: int
+    replaces: int  # let go once the new one is there; 0: none
 
 
 @dataclass(frozen=True, slots=True)
