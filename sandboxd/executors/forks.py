@@ -44,20 +44,6 @@ class Home:
     counters: dict[str, int]
     make: Callable[[Home, protocol.Forked, list[int]], ProcessBox]
     boxes: set[ProcessBox] = field(default_factory=set)
-    checkpoints: int = 0
-
-    def check_room(self) -> None:
-        """Refuse here what the launcher would: the interpreter is told of a fork first, and would wait for it in vain.
-
-        Raises:
-            SandboxdError: FORK_LIMIT.
-        """
-        if len(self.boxes) - 1 + self.checkpoints >= self.limits.forks:
-            raise SandboxdError(
-                Code.FORK_LIMIT,
-                f"{self.limits.forks} clones and checkpoints of this session tree are there.",
-                remedy="Close clones or drop checkpoints; the policy's limits.forks sets the number.",
-            )
 
     def enter(self, box: ProcessBox) -> None:
         """Count a box in."""
@@ -120,7 +106,6 @@ class Forks:
             SandboxdError: FORK_REFUSED, FORK_FAILED, FORK_LIMIT, SESSION_LOST.
         """
         made: list[ProcessBox] = []
-        self._home.check_room()
         request = protocol.Fork(self._home.link.number(), self._box)
         guest.order(_order(request.request))
         try:
@@ -141,12 +126,13 @@ class Forks:
         Raises:
             SandboxdError: FORK_REFUSED, FORK_FAILED, FORK_LIMIT, SESSION_LOST.
         """
-        self._home.check_room()
-        request = protocol.Keep(self._home.link.number(), self._box)
+        before = self._kept.get(name)
+        replaces = before.number if before is not None else 0
+        request = protocol.Keep(self._home.link.number(), self._box, replaces)
         guest.order(_order(request.request))
         kept, fds = await self._home.link.ask(request, protocol.Kept)
-        self._home.checkpoints += 1
-        before = self._kept.pop(name, None)
+        if (before := self._kept.pop(name, None)) is not None:
+            before.control.close()
         self._kept[name] = Checkpoint(kept.checkpoint, time.time(), socket.socket(fileno=fds[0]))
 
     def find(self, name: str) -> Checkpoint:
@@ -186,7 +172,6 @@ class Forks:
         await self._let_go(kept)
 
     async def _let_go(self, kept: Checkpoint) -> None:
-        self._home.checkpoints -= 1
         request = protocol.Drop(self._home.link.number(), self._box, kept.number)
         try:
             await self._home.link.ask(request, protocol.Dropped)
@@ -204,24 +189,22 @@ class Forks:
         for name, kept in list(self._kept.items()):
             if kept.number == number:
                 self._kept.pop(name).control.close()
-                self._home.checkpoints -= 1
 
     def close(self) -> None:
         """Close the sockets: the box is gone, and its checkpoints with it. Idempotent."""
         while self._kept:
             self._kept.popitem()[1].control.close()
-            self._home.checkpoints -= 1
 
 
 def _order(number: int) -> bytes:
     return json.dumps({"op": FORK_OP, "number": number}).encode()
 
 
-def _tell(control: socket.socket, body: bytes) -> None:
+def _tell(control: socket.socket, frame: bytes) -> None:
     control.setblocking(False)
     try:
         control.send(
-            _LENGTH.pack(len(body)) + body, socket.MSG_NOSIGNAL
+            _LENGTH.pack(len(frame)) + frame, socket.MSG_NOSIGNAL
         )  # some bytes on an idle socket: it takes them, or is dead
     except OSError:
         return

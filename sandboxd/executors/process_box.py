@@ -217,19 +217,14 @@ class ProcessBox:
             self._check_open()
             kept = self._forks.find(name)
             await self._settle()
-            if (old := self._guest_gone()) is not None:
-                old.close()
-            try:
-                rolled, fds = await self._forks.roll_back(kept)
-            except SandboxdError:
-                self._variables_lost = True
-                raise
-            finally:
-                # One that was being started when this was asked has come meanwhile, and was ended for it.
-                if (old := self._guest_gone()) is not None:
-                    old.close()
-            self._variables_lost = False
-            self._take_guest(rolled.guest_pid, fds)
+            await self._forks.roll_back(kept, self._rolled_back)
+
+    def _rolled_back(self, rolled: protocol.RolledBack, fds: list[int]) -> None:
+        """Another interpreter is in the place of the last one, which is dead: only now may the ends of its sockets close."""
+        if (old := self._guest_gone()) is not None:
+            old.close()
+        self._variables_lost = False
+        self._take_guest(rolled.guest_pid, fds)
 
     async def drop_checkpoint(self, name: str) -> None:
         """See `Box.drop_checkpoint`."""
