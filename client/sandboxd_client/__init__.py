@@ -10,17 +10,21 @@
 
 from __future__ import annotations
 
-from ._async.agent import AsyncCodeAgent
+from ._async.agent import AsyncCodeAgent, AsyncToolCallingAgent
 from ._async.one_shot import AsyncOneShot
 from ._async.openai_compatible import AsyncOpenAICompatible
+from ._async.probe import make_agent as make_async_agent
+from ._async.probe import probe_model as async_probe_model
 from ._async.sandbox import AsyncSandbox
 from ._async.scripted_model import AsyncScriptedModel
-from ._sync.agent import CodeAgent
+from ._sync.agent import CodeAgent, ToolCallingAgent
 from ._sync.one_shot import OneShot
 from ._sync.openai_compatible import OpenAICompatible
+from ._sync.probe import make_agent, probe_model
 from ._sync.sandbox import Sandbox
 from ._sync.scripted_model import ScriptedModel
 from .agent import AgentOutcome, AgentResult, AgentStep
+from .agent.probing import ProbeResult
 from .errors import (
     ClientCode,
     DaemonStartError,
@@ -86,6 +90,7 @@ __all__ = (
     "AsyncOpenAICompatible",
     "AsyncSandbox",
     "AsyncScriptedModel",
+    "AsyncToolCallingAgent",
     "Checkpoint",
     "ClientCode",
     "CodeAgent",
@@ -114,6 +119,7 @@ __all__ = (
     "OpenAICompatible",
     "Outcome",
     "PolicyInfo",
+    "ProbeResult",
     "Protection",
     "RefusedError",
     "Result",
@@ -129,6 +135,7 @@ __all__ = (
     "Stderr",
     "Stdout",
     "Tool",
+    "ToolCallingAgent",
     "ToolDefinitionError",
     "ToolFinished",
     "ToolImage",
@@ -143,9 +150,13 @@ __all__ = (
     "Usage",
     "Verdict",
     "approval",
+    "async_probe_model",
     "call_limit",
     "current_call",
     "logged",
+    "make_agent",
+    "make_async_agent",
+    "probe_model",
     "tool",
 )
 

@@ -13,7 +13,7 @@ from sandboxd_client._channel import Deadline, StreamBrokenError
 from sandboxd_client.errors import ClientCode, InDoubtError, SandboxError
 
 from .flight import AsyncFlight
-from .running import bound_seconds, busy_error, tell_listeners
+from .running import bound_seconds, busy_error, listeners, tell_listeners
 
 if TYPE_CHECKING:
     from typing import Self
@@ -132,11 +132,11 @@ class AsyncBranching:
             InDoubtError, SessionLostError: as for `run_code`.
         """
         session = await self._ready()
-        listeners = {"stdout": on_stdout, "stderr": on_stderr, "result": on_result}
+        heard = listeners(on_stdout, on_stderr, on_result)
         flight = AsyncFlight(
             session,
             pb.Execute(execution_id=execution_id),
-            functools.partial(tell_listeners, listeners),
+            functools.partial(tell_listeners, heard),
             bound_seconds=bound_seconds(session.opened, None),
             idempotent=False,
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from sandboxd_client.models import Message, ModelReply, StopWatch
+    from sandboxd_client.models import Message, ModelReply, ModelTool, StopWatch
 
 
 class AsyncModel(Protocol):
@@ -23,6 +23,7 @@ class AsyncModel(Protocol):
         *,
         stop: StopWatch | None = None,
         on_text: Callable[[str], None] | None = None,
+        tools: Sequence[ModelTool] = (),
     ) -> ModelReply:
         """Answer a conversation.
 
@@ -30,6 +31,7 @@ class AsyncModel(Protocol):
             messages: the conversation so far, the system message first.
             stop: watches the text; once it says that the reply is complete, the rest need not be generated.
             on_text: is given each piece of text as it arrives.
+            tools: what the model may call natively. An agent that offers none does not pass it.
 
         Raises:
             ModelError: there is no reply.

@@ -9,8 +9,12 @@ from typing import TYPE_CHECKING, Literal, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sandboxd_client._backend_sync import Callback
     from sandboxd_client.info import FileInfo, PolicyInfo
     from sandboxd_client.results import Execution
+    from sandboxd_client.stream_events import ToolFinished, ToolStarted
+    from sandboxd_client.tools import Tool
+    from sandboxd_client.tools.direct import DirectCall, DirectResult
 
 
 class AgentFiles(Protocol):
@@ -38,3 +42,23 @@ class AgentSandbox(Protocol):
 
     def policy_info(self) -> PolicyInfo:
         """Return what the policy allows."""
+
+
+class ToolSandbox(AgentSandbox, Protocol):
+    """A sandbox whose tools a model calls directly."""
+
+    @property
+    def tools(self) -> tuple[Tool, ...]:
+        """Return the tools."""
+
+    @property
+    def tools_allowed(self) -> frozenset[str]:
+        """Return the names of those that the policy allows."""
+
+    def call_tools(
+        self,
+        calls: Sequence[DirectCall],
+        *,
+        on_tool_call: Callback[ToolStarted | ToolFinished] | None = None,
+    ) -> list[DirectResult]:
+        """Call tools, all at once."""

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sandboxd_client._backend_sync import sleep
-from sandboxd_client.models import Message, ModelError, ModelReply, StopWatch
+from sandboxd_client.models import Message, ModelError, ModelReply, ModelTool, StopWatch
 from sandboxd_client.models.chat import ReplyBuilder, chat_request, status_error
 from sandboxd_client.models.endpoint import Endpoint, load_httpx
 from sandboxd_client.models.errors import ModelErrorCode
@@ -96,6 +96,7 @@ class OpenAICompatible:
         *,
         stop: StopWatch | None = None,
         on_text: Callable[[str], None] | None = None,
+        tools: Sequence[ModelTool] = (),
     ) -> ModelReply:
         """Answer a conversation, streaming; see `Model.generate`.
 
@@ -108,7 +109,7 @@ class OpenAICompatible:
         until = time.monotonic() + self._deadline_seconds
         attempt = 0
         while True:
-            got = self._attempt(messages, stop, on_text, until)
+            got = self._attempt(messages, tools, stop, on_text, until)
             if isinstance(got, ModelReply):
                 return got
             wait = self._backoff.wait_seconds(attempt, got.error.retry_after_seconds) if got.retried else None
@@ -127,6 +128,7 @@ class OpenAICompatible:
     def _attempt(
         self,
         messages: Sequence[Message],
+        tools: Sequence[ModelTool],
         stop: StopWatch | None,
         on_text: Callable[[str], None] | None,
         until: float,
@@ -134,7 +136,7 @@ class OpenAICompatible:
         builder = ReplyBuilder(stop, self._endpoint.key.reveal())
         httpx = self._httpx
         try:
-            with self._client(until) as client, self._request(client, messages) as response:
+            with self._client(until) as client, self._request(client, messages, tools) as response:
                 self._read(response, builder, on_text, until)
         except ModelError as error:
             return _Failure(error, retried=error.status is not None and is_retried(error.status))
@@ -159,12 +161,12 @@ class OpenAICompatible:
         )
         return client
 
-    def _request(self, client: httpx.Client, messages: Sequence[Message]) -> Any:
+    def _request(self, client: httpx.Client, messages: Sequence[Message], tools: Sequence[ModelTool]) -> Any:
         options = {key: value for key, value in self._options.items() if value is not None}
         return client.stream(
             "POST",
             self._endpoint.url,
-            json=chat_request(self.name, messages, options),
+            json=chat_request(self.name, messages, options, tools),
             # Unpacking a hostile answer would defeat the bound on its size.
             headers={"Accept": "text/event-stream", "Accept-Encoding": "identity"},
             auth=self._endpoint.authorize,

@@ -88,7 +88,6 @@ class Running:
             SessionLostError: variables and files are gone.
         """
         execute = _decode.execute_message(code, timeout, execution_id, on_error)
-        execute = _decode.execute_message(code, timeout, execution_id)
         teller = functools.partial(tell_listeners, listeners(on_stdout, on_stderr, on_result, on_tool_call))
         flight = self._take_off(execute, teller, timeout, idempotent=idempotent)
         try:
@@ -105,6 +104,7 @@ class Running:
         *,
         timeout: float | None = None,
         execution_id: str | None = None,
+        on_error: OnError = "keep",
     ) -> Iterator[StreamEvent]:
         """Run code as `run_code` does, and give what it tells, event by event, while it runs; `Finished` is the last.
 
@@ -115,11 +115,12 @@ class Running:
             code: Python source.
             timeout: seconds; None or 0 is the policy's limit, which it may only narrow.
             execution_id: as for `run_code`.
+            on_error: as for `run_code`.
 
         Raises:
             NotStartedError, InDoubtError, SessionLostError: as for `run_code`.
         """
-        execute = _decode.execute_message(code, timeout, execution_id)
+        execute = _decode.execute_message(code, timeout, execution_id, on_error)
         told: deque[StreamEvent] = deque()
         flight = self._take_off(execute, functools.partial(_keep, told), timeout, idempotent=False)
         try:
@@ -155,17 +156,6 @@ class Running:
         )
         if not session.turn.take(0):
             raise busy_error()
-        try:
-            session.running = execute.execution_id
-            return flight.run()
-        except BaseException as error:
-            # Ctrl-C, a cancelled task, or the caller's own callback failed: nothing may run on unseen.
-            if flight.told_badly or not isinstance(error, SandboxError):
-                flight.abandon()
-            raise
-        finally:
-            session.running = ""
-            session.turn.give()
         session.running = execute.execution_id
         return flight
 

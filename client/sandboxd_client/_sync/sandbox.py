@@ -128,19 +128,21 @@ class Sandbox(Running, Branching, ToolUse):
         session_id: str,
         address: str | None = None,
         *,
+        tools: Sequence[Tool | Callable[..., Any]] = (),
         open_timeout: float = OPEN_SECONDS,
         request_timeout: float = REQUEST_SECONDS,
     ) -> Self:
         """Take over a session that another process opened, by its `session_id`; that one's connection ends.
 
-        `follow` takes up what runs there, `checkpoints` tells what it can be brought back to.
+        `follow` takes up what runs there, `checkpoints` tells what it can be brought back to. `tools` are the functions
+        behind the names that were registered: calls that are out are run by them.
 
         Raises:
             SessionLostError: it has ended; the message says why.
             RefusedError: it is none of this user's.
             NotStartedError: no daemon answers.
         """
-        sandbox = cls("", address, open_timeout=open_timeout, request_timeout=request_timeout)
+        sandbox = cls("", address, tools=tools, open_timeout=open_timeout, request_timeout=request_timeout)
         deadline = Deadline(open_timeout)
         found = check_address(find_address(address, deadline))
         sandbox._join(Connection(found), found, pb.Opened(session_id=session_id), deadline)
@@ -327,6 +329,7 @@ class Sandbox(Running, Branching, ToolUse):
         self._begin()
         session = Session(connection, address)
         session.opened = opened
+        session.desk.offer(self._tools)
         try:
             session.attach(deadline)
         except StreamBrokenError:

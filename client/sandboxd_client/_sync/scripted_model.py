@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeAlias
 
-from sandboxd_client.models import Message, ModelError, ModelReply, StopWatch
+from sandboxd_client.models import Message, ModelError, ModelReply, ModelTool, StopWatch
 from sandboxd_client.models.errors import ModelErrorCode
 from sandboxd_client.models.messages import estimate_usage
 
@@ -26,6 +26,8 @@ class ScriptedModel:
         self.name = name
         self.calls: list[tuple[Message, ...]] = []
         """The conversations it was asked about, in order."""
+        self.offered: list[tuple[ModelTool, ...]] = []
+        """The tools that each of them came with."""
         self._replies = list(replies)
 
     def generate(
@@ -34,6 +36,7 @@ class ScriptedModel:
         *,
         stop: StopWatch | None = None,
         on_text: Callable[[str], None] | None = None,
+        tools: Sequence[ModelTool] = (),
     ) -> ModelReply:
         """Give the next reply, cut where the stop watch ends it.
 
@@ -41,6 +44,7 @@ class ScriptedModel:
             ModelError: MODEL_SCRIPT_ENDED when there is none left.
         """
         self.calls.append(tuple(messages))
+        self.offered.append(tuple(tools))
         if len(self.calls) > len(self._replies):
             raise ModelError(
                 ModelErrorCode.SCRIPT_ENDED,

@@ -11,9 +11,13 @@ from sandboxd_client.agent.events import (
     RunFinished,
     RunStarted,
     StepFinished,
+    ToolCallsFinished,
+    ToolCallsParsed,
+    ToolProgress,
 )
 from sandboxd_client.agent.files import InputFile
 from sandboxd_client.agent.result import AgentOutcome, AgentResult, AgentStep, Artifact, Failure
+from sandboxd_client.agent.tool_calling import CalledTool
 
 __all__ = (
     "AgentEvent",
@@ -21,6 +25,7 @@ __all__ = (
     "AgentResult",
     "AgentStep",
     "Artifact",
+    "CalledTool",
     "CodeParsed",
     "ExecutionFinished",
     "Failure",
@@ -32,4 +37,7 @@ __all__ = (
     "RunFinished",
     "RunStarted",
     "StepFinished",
+    "ToolCallsFinished",
+    "ToolCallsParsed",
+    "ToolProgress",
 )

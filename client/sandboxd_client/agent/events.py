@@ -9,8 +9,10 @@ if TYPE_CHECKING:
     from sandboxd_client.agent.parsing import ParseProblem
     from sandboxd_client.agent.result import AgentResult, AgentStep
     from sandboxd_client.info import FileInfo
-    from sandboxd_client.models.messages import ModelReply
+    from sandboxd_client.models.messages import ModelReply, ToolCall
     from sandboxd_client.results import Execution
+    from sandboxd_client.stream_events import ToolFinished, ToolStarted
+    from sandboxd_client.tools.direct import DirectResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,31 @@ class ExecutionFinished:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolProgress:
+    """A tool begins or has ended, called by the code of a step or directly."""
+
+    step: int
+    event: ToolStarted | ToolFinished
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallsParsed:
+    """The calls that are made next."""
+
+    step: int
+    thought: str
+    calls: tuple[ToolCall, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallsFinished:
+    """What became of the calls."""
+
+    step: int
+    results: tuple[DirectResult, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class StepFinished:
     """The step as it is kept."""
 
@@ -93,6 +120,9 @@ AgentEvent: TypeAlias = (
     | CodeParsed
     | ParseFailed
     | ExecutionFinished
+    | ToolProgress
+    | ToolCallsParsed
+    | ToolCallsFinished
     | StepFinished
     | RunFinished
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sandboxd_client.agent.text import clip, inert
+from sandboxd_client.agent.tool_notes import told_calls
 from sandboxd_client.results import Execution, Finding, Outcome
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ def _parts(execution: Execution, mark: str, limit: int) -> Iterator[str]:
     images = sum(1 for result in execution.results if result.png is not None)
     if images:
         yield f"{images} image(s) were displayed and kept."
+    yield from told_calls(execution)
     yield from _advice(execution)
 
 

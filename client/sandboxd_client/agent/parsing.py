@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sandboxd_client.models.messages import ModelReply, ToolCall
 
 CodeSource: TypeAlias = Literal["tool_call", "block", "json_call", "bare_block"]
-ProblemCode: TypeAlias = Literal["no_code", "empty_code", "cut_off", "bad_call", "bad_text"]
+ProblemCode: TypeAlias = Literal["no_code", "empty_code", "cut_off", "bad_call", "bad_text", "no_call"]
 
 FINAL_ANSWER = "final_answer"
 _CODE_KEYS = ("code", "source", "script", "input")
@@ -65,6 +65,10 @@ _MESSAGES: dict[ProblemCode, str] = {
         ' "code", or write it in a ```python block.'
     ),
     "bad_text": "Your code holds characters that are not valid Unicode text. Write it again without them.",
+    "no_call": (
+        'Your reply calls no tool. Call one, natively or as {"name": "...", "arguments": {...}}; if you know the'
+        f" answer, call {FINAL_ANSWER}."
+    ),
 }
 
 
@@ -82,20 +86,21 @@ def parse_reply(reply: ModelReply) -> ParsedCode | ParseProblem:
     bare = [block for block in blocks if not block.tag]
     if bare:
         return _from_blocks(bare, text, "bare_block", reply.finish_reason)
-    return _problem("no_code", text)
+    return problem("no_code", text)
 
 
-def _problem(code: ProblemCode, thought: str) -> ParseProblem:
+def problem(code: ProblemCode, thought: str) -> ParseProblem:
+    """Return what to tell a model whose reply cannot be used."""
     return ParseProblem(code, _MESSAGES[code], thought.strip())
 
 
 def _parsed(code: str, thought: str, source: CodeSource) -> ParsedCode | ParseProblem:
     if not code.strip():
-        return _problem("empty_code", thought)
+        return problem("empty_code", thought)
     try:
         code.encode()
     except UnicodeEncodeError:  # a lone surrogate, from a JSON escape: it could not be sent
-        return _problem("bad_text", "")
+        return problem("bad_text", "")
     return ParsedCode(code, thought.strip(), source)
 
 
@@ -105,7 +110,7 @@ def _from_blocks(
     thought = text[: blocks[0].start]
     if finish == "length" and not blocks[-1].closed:
         # Half a program may do half of a change: rather let the model write it again.
-        return _problem("cut_off", thought)
+        return problem("cut_off", thought)
     return _parsed("\n\n".join(_unwrapped(block) for block in blocks), thought, source)
 
 
@@ -121,7 +126,7 @@ def _from_tool_calls(calls: Iterable[ToolCall], thought: str) -> ParsedCode | Pa
     codes = [
         code for call in calls if (code := _call_code(call.name, _arguments(call.arguments))) is not None
     ]
-    return _parsed("\n\n".join(codes), thought, "tool_call") if codes else _problem("bad_call", thought)
+    return _parsed("\n\n".join(codes), thought, "tool_call") if codes else problem("bad_call", thought)
 
 
 def _arguments(text: str) -> Any:

@@ -74,8 +74,14 @@ _RESTRICTED = """
 - Modules cannot be changed, and attributes that begin with an underscore work on your own classes alone."""
 
 
-def system_prompt(policy: PolicyInfo, instructions: str = "") -> str:
-    """Return the system message for a policy; `instructions` of the caller come last and weigh most."""
+def system_prompt(policy: PolicyInfo, instructions: str = "", tools: str = "") -> str:
+    """Return the system message for a policy.
+
+    Args:
+        policy: what the daemon allows.
+        instructions: of the caller: they come last and weigh most.
+        tools: the section that declares tools, "" without any.
+    """
     prompt = _SYSTEM.format(
         python=policy.python_version,
         imports=_imports(policy),
@@ -84,7 +90,7 @@ def system_prompt(policy: PolicyInfo, instructions: str = "") -> str:
         restricted=_RESTRICTED if policy.restricted else "",
         limits=_limits(policy.limits),
     )
-    return f"{prompt}\n{instructions.strip()}\n" if instructions.strip() else prompt
+    return f"{prompt}{tools}\n{instructions.strip()}\n" if instructions.strip() else prompt + tools
 
 
 def task_prompt(task: str, files: Sequence[FileInfo]) -> str:

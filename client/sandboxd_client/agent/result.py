@@ -16,6 +16,7 @@ from sandboxd_client.models.messages import TokenUsage
 
 if TYPE_CHECKING:
     from sandboxd_client.agent.parsing import ParseProblem
+    from sandboxd_client.agent.tool_calling import CalledTool
     from sandboxd_client.models.messages import Message
     from sandboxd_client.results import Execution
 
@@ -36,7 +37,10 @@ class AgentOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AgentStep:
-    """One turn: what the model said, what ran, what it was told. `execution` is None where nothing ran."""
+    """One turn: what the model said, what ran, what it was told. `execution` is None where no code ran.
+
+    `calls` are those that a model made directly; tools that code called are in `execution.tool_calls`.
+    """
 
     number: int
     thought: str = ""
@@ -48,6 +52,7 @@ class AgentStep:
     usage: TokenUsage = field(default_factory=TokenUsage)
     model_seconds: float = 0.0
     run_seconds: float = 0.0
+    calls: tuple[CalledTool, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +165,7 @@ def _step_json(step: AgentStep) -> dict[str, Any]:
         "problem": step.problem.code if step.problem else None,
         "observation": step.observation,
         "execution": _execution_json(step.execution) if step.execution else None,
+        "calls": [_call_json(call) for call in step.calls],
         "usage": dataclasses.asdict(step.usage),
         "model_seconds": round(step.model_seconds, 3),
         "run_seconds": round(step.run_seconds, 3),
@@ -176,6 +182,18 @@ def _execution_json(execution: Execution) -> dict[str, Any]:
         "findings": [dataclasses.asdict(finding) for finding in findings],
         "limits_hit": list(execution.limits_hit),
         "variables_lost": execution.variables_lost,
+        "tool_calls": [dataclasses.asdict(use) for use in execution.tool_calls],
+    }
+
+
+def _call_json(call: CalledTool) -> dict[str, Any]:
+    result = call.result
+    return {
+        "tool": call.name,
+        "arguments": call.arguments,
+        "call_id": result.call_id if result else None,
+        "state": result.state.value if result else None,
+        "code": result.code if result else "",
     }
 
 

@@ -13,6 +13,7 @@ from sandboxd_client.models.errors import ModelError, ModelErrorCode
 from sandboxd_client.models.messages import (
     Message,
     ModelReply,
+    ModelTool,
     StopWatch,
     TokenUsage,
     ToolCall,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _MAX_TOOL_CALLS = 16
+_MAX_ID_CHARACTERS = 200
 _MAX_MESSAGE_CHARACTERS = 300
 _BY_STATUS = {
     401: (ModelErrorCode.UNAUTHORIZED, "Check the API key."),
@@ -34,16 +36,49 @@ _BY_STATUS = {
 _SERVER_ERRORS = 500
 
 
-def chat_request(model: str, messages: Sequence[Message], options: dict[str, Any]) -> dict[str, Any]:
+def chat_request(
+    model: str, messages: Sequence[Message], options: dict[str, Any], tools: Sequence[ModelTool] = ()
+) -> dict[str, Any]:
     """Return the body of a streaming request."""
     return {
         "model": model,
-        "messages": [{"role": message.role, "content": _sendable(message.content)} for message in messages],
+        "messages": [_message(message) for message in messages],
+        **({"tools": [_tool(tool) for tool in tools]} if tools else {}),
         "stream": True,
         # Without it a stream tells no usage; servers that do not know it ignore it.
         "stream_options": {"include_usage": True},
         **options,
     }
+
+
+def _message(message: Message) -> dict[str, Any]:
+    body: dict[str, Any] = {"role": message.role, "content": _sendable(message.content)}
+    if message.tool_calls:
+        body["tool_calls"] = [
+            {
+                "id": call.id,
+                "type": "function",
+                "function": {"name": _sendable(call.name), "arguments": _object_text(call.arguments)},
+            }
+            for call in message.tool_calls
+        ]
+    if message.role == "tool":
+        body["tool_call_id"] = message.tool_call_id
+    return body
+
+
+def _object_text(arguments: str) -> str:
+    """Return arguments that a server can parse again: some refuse a whole conversation for one broken call in it."""
+    try:
+        fine = isinstance(json.loads(arguments), dict)
+    except (ValueError, RecursionError):
+        fine = False
+    return _sendable(arguments) if fine else "{}"
+
+
+def _tool(tool: ModelTool) -> dict[str, Any]:
+    function = {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
+    return {"type": "function", "function": function}
 
 
 def status_error(status: int, body: bytes, retry_after: float, secret: str) -> ModelError:
@@ -82,7 +117,7 @@ class ReplyBuilder:
         self._stop = stop
         self._secret = secret
         self._text: list[str] = []
-        self._calls: dict[int, list[str]] = {}  # index -> [name, arguments]
+        self._calls: dict[int, list[str]] = {}  # index -> [name, arguments, id]
         self._usage: TokenUsage | None = None
         self._finish = ""
 
@@ -119,7 +154,10 @@ class ReplyBuilder:
     def reply(self, messages: Sequence[Message]) -> ModelReply:
         """Return what has come so far as a reply."""
         text = "".join(self._text)
-        calls = tuple(ToolCall(name, arguments) for name, arguments in self._calls.values())
+        calls = tuple(
+            ToolCall(name, arguments, told or f"call_{index}")
+            for index, (name, arguments, told) in self._calls.items()
+        )
         told = text + "".join(call.name + call.arguments for call in calls)
         return ModelReply(text, calls, self._usage or estimate_usage(messages, told), self._finish or "stop")
 
@@ -164,7 +202,9 @@ class ReplyBuilder:
             raise _bad("a tool call has no index or function")
         if index not in self._calls and len(self._calls) >= _MAX_TOOL_CALLS:
             raise _bad("too many tool calls")
-        held = self._calls.setdefault(index, ["", ""])
+        held = self._calls.setdefault(index, ["", "", ""])
+        if isinstance(told := call.get("id"), str) and not held[2]:
+            held[2] = told[:_MAX_ID_CHARACTERS]
         for slot, key in enumerate(("name", "arguments")):
             if isinstance(value := function.get(key), str):
                 held[slot] += value

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-Role: TypeAlias = Literal["system", "user", "assistant"]
+Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 
 # English prose and code run to about four characters a token. Only used where a server tells nothing, and
 # marked so: a tokenizer for each model would weigh more than the rest of the client.
@@ -16,19 +16,34 @@ _CHARACTERS_A_TOKEN = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
-    """One message of a conversation."""
-
-    role: Role
-    content: str
-
-
-@dataclass(frozen=True, slots=True)
 class ToolCall:
-    """A native tool call; `arguments` is the text the model wrote, which need not be JSON."""
+    """A native tool call; `arguments` is the text the model wrote, which need not be JSON. `id` is the server's."""
 
     name: str
     arguments: str
+    id: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a conversation.
+
+    An assistant's may hold calls; what came of each is a message of role "tool" that names its id.
+    """
+
+    role: Role
+    content: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelTool:
+    """A tool as a model is offered it: `parameters` is the JSON Schema of an object."""
+
+    name: str
+    description: str
+    parameters: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +91,10 @@ class StopWatch(Protocol):
 
 def estimate_usage(messages: Sequence[Message], reply: str) -> TokenUsage:
     """Estimate the usage of a call whose server told none."""
-    characters = sum(len(message.content) for message in messages)
+    characters = sum(
+        len(message.content) + sum(len(call.name + call.arguments) for call in message.tool_calls)
+        for message in messages
+    )
     return TokenUsage(
         input=-(-characters // _CHARACTERS_A_TOKEN),
         output=-(-len(reply) // _CHARACTERS_A_TOKEN),

@@ -104,7 +104,8 @@ def _function(tool: Tool, names: _Names) -> str:
     parameters = []
     for name, schema in tool.parameters.get("properties", {}).items():
         kind = names.type_of(schema, f"{camel}{name.title().replace('_', '')}")
-        default = "" if name in required else f" = {schema['default']!r}" if "default" in schema else " = ..."
+        one = schema if isinstance(schema, dict) else {}
+        default = "" if name in required else f" = {one['default']!r}" if "default" in one else " = ..."
         parameters.append(f"{name}: {kind}{default}")
     result = "object" if tool.returns is None else names.type_of(tool.returns, f"{camel}Result")
     head = f"{'async ' if tool.is_async else ''}def {tool.name}("
@@ -120,12 +121,13 @@ def _docstring(tool: Tool) -> str:
     described = {
         name: _one_line(schema["description"])
         for name, schema in tool.parameters.get("properties", {}).items()
-        if schema.get("description")
+        if isinstance(schema, dict) and schema.get("description")
     }
     if described:
         text += "\n\nArgs:\n" + "\n".join(f"    {name}: {told}" for name, told in described.items())
     if tool.returns and (told := _one_line(tool.returns.get("description", ""))):
         text += f"\n\nReturns:\n    {told}"
+    text = "".join(letter if letter.isprintable() or letter == "\n" else " " for letter in text)
     text = text.strip().replace("\\", "\\\\").replace('"""', "'''")
     return f'"""{text}\n"""' if "\n" in text else f'"""{text}"""' if text else ""
 
