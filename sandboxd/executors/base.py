@@ -157,6 +157,10 @@ class Box(Protocol):
     workdir: str
     """Where relative paths lead: /work, and for a clone a directory of its own."""
 
+    @property
+    def variables_lost(self) -> bool:
+        """Whether the interpreter was replaced, and no result has said so yet."""
+
     async def fork(self, count: int) -> list[Box]:
         """Clone the idle interpreter, all or none. Each clone is a box of the same tree with a life of its own.
 

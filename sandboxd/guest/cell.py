@@ -99,6 +99,11 @@ class Interpreter:
         """Give restricted programs these tools, in place of those they had."""
         self._restricted.offer(functions, errors, text)
 
+    def move(self, workdir: str) -> None:
+        """Take another work directory."""
+        if self._restriction is not None:
+            self._restriction.move(workdir)
+
     def run(self, code: str, filename: str, program: bytes = b"") -> Any:
         """Run a cell, or what was compiled of it, and give the value of its last expression, or None.
 

@@ -29,6 +29,11 @@ class Restriction:
             if given is not None:
                 self._builtins[name] = facades.frozen_callable(name, given)
 
+    @staticmethod
+    def move(workdir: str) -> None:
+        """Let programs have files in another work directory, and no longer in the last one."""
+        files.confine(workdir)
+
     def prepare(self, names: Dict[str, Any]) -> None:
         """Make a namespace restricted, or put back what makes it so."""
         program.prepare(names, self._builtins)
