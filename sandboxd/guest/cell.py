@@ -95,9 +95,9 @@ class Interpreter:
         self._restriction = Restriction(workdir)
         self.prepare()
 
-    def offer(self, functions: Dict[str, Any], errors: Dict[str, Any]) -> None:
+    def offer(self, functions: Dict[str, Any], errors: Dict[str, Any], text: str) -> None:
         """Give restricted programs these tools, in place of those they had."""
-        self._restricted.offer(functions, errors)
+        self._restricted.offer(functions, errors, text)
 
     def move(self, workdir: str) -> None:
         """Take another work directory."""

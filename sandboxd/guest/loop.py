@@ -22,7 +22,7 @@ from sandboxd.guest.frames import EXIT_FAILED, Channel
 from sandboxd.guest.interrupts import Gate
 from sandboxd.guest.settings import Settings
 from sandboxd.guest.streams import Streams
-from sandboxd.guest.tools import Tools
+from sandboxd.guest.tools import Tools, describe
 from sandboxd.guest.writing import Writing
 
 if TYPE_CHECKING:
@@ -169,7 +169,9 @@ class Session:
         changed = self._tools.update(text)
         if self._restricted:
             if changed:
-                self._interpreter.offer(self._tools.functions, self._tools.errors)
+                self._interpreter.offer(
+                    self._tools.functions, self._tools.errors, describe(self._tools.functions)
+                )
         else:
             self._tools.install()
 
