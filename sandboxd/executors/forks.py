@@ -63,6 +63,20 @@ class Home:
         """Count a box in."""
         self.boxes.add(box)
 
+    def check_room(self, count: int) -> None:
+        """Refuse what the limit has no room for, before a part of it is made; the launcher counts once more.
+
+        Raises:
+            SandboxdError: FORK_LIMIT.
+        """
+        there = len(self.boxes) - 1 + sum(len(box.checkpoints()) for box in self.boxes)
+        if there + count > self.limits.forks:
+            raise SandboxdError(
+                Code.FORK_LIMIT,
+                f"{there} clones and checkpoints of this session tree are there, and {self.limits.forks} may be.",
+                remedy="Close clones or drop checkpoints; the policy's limits.forks sets the number.",
+            )
+
     def killed_by_memory(self, victim: ProcessBox) -> None:
         """See that the death of one is not counted as another's."""
         for box in self.boxes:
@@ -122,7 +136,7 @@ class Forks:
         return made[0]
 
     async def keep(self, guest: GuestLink, name: str) -> None:
-        """Have a checkpoint made, then let go of the one that had its name.
+        """Have a checkpoint made in the place of the one that has its name.
 
         Raises:
             SandboxdError: FORK_REFUSED, FORK_FAILED, FORK_LIMIT, SESSION_LOST.
@@ -134,8 +148,6 @@ class Forks:
         self._home.checkpoints += 1
         before = self._kept.pop(name, None)
         self._kept[name] = Checkpoint(kept.checkpoint, time.time(), socket.socket(fileno=fds[0]))
-        if before is not None:
-            await self._let_go(before)
 
     def find(self, name: str) -> Checkpoint:
         """Return the checkpoint of that name.
@@ -151,15 +163,17 @@ class Forks:
             )
         return self._kept[name]
 
-    async def roll_back(self, kept: Checkpoint) -> tuple[protocol.RolledBack, list[int]]:
-        """Have a checkpoint's successor take the interpreter's place.
+    async def roll_back(
+        self, kept: Checkpoint, arrived: Callable[[protocol.RolledBack, list[int]], None]
+    ) -> None:
+        """Have a checkpoint's successor take the interpreter's place; `arrived` gets it, before anything else is heard.
 
         Raises:
             SandboxdError: CHECKPOINT_NOT_FOUND, FORK_FAILED, SESSION_LOST.
         """
         request = protocol.RollBack(self._home.link.number(), self._box, kept.number)
         _tell(kept.control, _order(request.request))
-        return await self._home.link.ask(request, protocol.RolledBack)
+        await self._home.link.ask(request, protocol.RolledBack, arrived)
 
     async def drop(self, name: str) -> None:
         """Let a checkpoint go.

@@ -140,6 +140,8 @@ class Link:
         _close_all(fds)
         if isinstance(reply, protocol.Opened | protocol.Forked):
             self.tell(protocol.Close(self.number(), reply.box))
+        elif isinstance(reply, protocol.Kept):
+            self.tell(protocol.Drop(self.number(), reply.box, reply.checkpoint))
 
     def _on_end(self, reason: str) -> None:
         self._channel = None

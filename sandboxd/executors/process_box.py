@@ -195,6 +195,7 @@ class ProcessBox:
         """See `Box.fork`."""
         with self._alone():
             guest = await self._idle_guest()
+            self._home.check_room(count)
             clones: list[Box] = []
             try:
                 for _ in range(count):

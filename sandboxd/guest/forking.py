@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+import sys
 import threading
 from _thread import _count as _threads_of_python
 from typing import Any, Callable, Mapping, Optional, Protocol
@@ -87,6 +88,7 @@ class Forks:
         if why:
             self._cradle.refuse(order, "refused", why)
             return False
+        drawn = None if order.kind == LIVE else _random_state()
         self.under_way = True  # for the hook that closes the control socket in a program's own forks
         try:
             pid = self._cradle.fork()
@@ -98,10 +100,10 @@ class Forks:
         if pid:
             order.close()
             return False
-        self._wake_up(self._cradle, order)
+        self._wake_up(self._cradle, order, drawn)
         return True
 
-    def _wake_up(self, cradle: Cradle, order: Any) -> None:
+    def _wake_up(self, cradle: Cradle, order: Any, drawn: Any) -> None:
         _freeze()  # first of all: see the module's text
         try:
             cradle.adopt(order)
@@ -109,9 +111,19 @@ class Forks:
             self._become(order.workdir)
             if order.kind == LIVE:
                 hygiene.reseed_clone(self._names)
+            elif drawn is not None:
+                drawn[0].setstate(drawn[1])
         except BaseException as error:
             cradle.fail(_told(error))
         cradle.born()
+
+
+def _random_state() -> Any:
+    """Return what a hook of Python's own takes away: `random` seeds itself anew in every fork."""
+    with contextlib.suppress(Exception):  # a program may have changed the module
+        generator = sys.modules["random"]._inst  # noqa: SLF001
+        return generator, generator.getstate()
+    return None
 
 
 def _why_not() -> str:

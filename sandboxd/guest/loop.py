@@ -81,11 +81,11 @@ class Session:
         self._channel.send({"op": "ready"})
         while True:
             request = self._channel.receive()
+            if request.get("op") == "answer":  # to a call that was given up with its cell
+                continue
             if request.get("op") == "fork":
                 if self._forks.fork(request.get("number")):
                     self._channel.send({"op": "ready"})  # the clone, on a socket of its own
-                continue
-            if request.get("op") == "answer":  # to a call that was given up with its cell
                 continue
             try:
                 message = self._serve(request)
@@ -124,6 +124,7 @@ class Session:
         if workdir != self._workdir:
             hygiene.move(self._workdir, workdir)
             self._interpreter.move(workdir)
+            self._reporter.move(workdir)
             self._workdir = workdir
 
     def _serve(self, request: Dict[str, Any]) -> Dict[str, Any]:

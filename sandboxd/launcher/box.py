@@ -210,6 +210,7 @@ class Box:
             member.died(status)
         elif (kept := self.forks.died(number)) is not None:
             self.notify(protocol.CheckpointLost(kept.of.number, kept.number), ())
+            self.host.spawn(self.forks.drop(number))  # its files, and its place under the limit
 
     def _on_exit(self, status: int) -> None:
         self._ended.set_result(status)

@@ -83,13 +83,13 @@ class Forks:
         self._box.members[number] = member
         return member, ours
 
-    async def checkpoint(self, parent: Member, request: int, number: int) -> tuple[Kept, int]:
-        """Make a stopped clone; return it with the front's end of its control socket.
+    async def checkpoint(self, parent: Member, request: int, number: int, replaces: int) -> tuple[Kept, int]:
+        """Make a stopped clone, then let go of the one it replaces; return it with the front's end of its control socket.
 
         Raises:
             SandboxdError: FORK_LIMIT, FORK_REFUSED, FORK_FAILED.
         """
-        self._check_room()
+        self._check_room(int(replaces in self.kept))
         data = parent.place.below(number)
         kept = Kept(number, parent, data)
         order = self._order(
@@ -107,6 +107,7 @@ class Forks:
             del self.coming[number]
             close_all((*unused, *theirs))
         self.kept[number] = kept
+        await self.drop(replaces)
         return kept, ours
 
     async def roll_back(self, member: Member, request: int, number: int) -> Three:
@@ -135,12 +136,12 @@ class Forks:
         member.halted(restored=True)
         return ours
 
-    def _check_room(self) -> None:
-        limit = int(self._box.limits.get("forks", 0))
+    def _check_room(self, leaving: int = 0) -> None:
+        limit = int(self._box.limits.get("forks", 0)) + leaving
         if len(self._box.members) - 1 + len(self.kept) + self._pending >= limit:
             raise SandboxdError(
                 Code.FORK_LIMIT,
-                f"{limit} clones and checkpoints of this session tree are there.",
+                f"{limit - leaving} clones and checkpoints of this session tree are there.",
                 remedy="Close clones or drop checkpoints; the policy's limits.forks sets the number.",
             )
 
@@ -256,7 +257,7 @@ async def answer_fork(
         clone.in_use = True
         return protocol.Forked(message.request, number, clone.meter.guest_pid, clone.place.workdir), ends
     if isinstance(message, protocol.Keep):
-        kept, control = await forks.checkpoint(member, message.request, number)
+        kept, control = await forks.checkpoint(member, message.request, number, message.replaces)
         return protocol.Kept(message.request, member.number, kept.number), (control,)
     if isinstance(message, protocol.RollBack):
         ends = await forks.roll_back(member, message.request, message.checkpoint)

@@ -226,8 +226,10 @@ class Member:
     def halted(self, *, restored: bool) -> None:
         """The next interpreter is there; or none came, and an empty one is started."""
         self._halting = False
-        if not restored and not self._tree.host.closing:
-            self._tree.host.spawn(self._respawn())
+        if not restored:
+            self._tree.notify(protocol.GuestDied(self.number, 0, "", "rollback", "", "", {}, []), ())
+            if not self._tree.host.closing:
+                self._tree.host.spawn(self._respawn())
 
     async def _respawn(self) -> None:
         """Start the next guest: the interpreter is lost, the files are not."""

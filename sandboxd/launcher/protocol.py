@@ -191,6 +191,7 @@ class Keep:
     op: ClassVar[str] = "keep"
     request: int
     box: int
+    replaces: int  # let go once the new one is there; 0: none
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,8 +343,8 @@ LauncherMessage: TypeAlias = (
 _TYPES = {
     kind.op: kind
     for kind in (
-        Hello, Ready, Open, Opened, Begin, Pause, Resume, End,
-        Stopped, Ending, Interrupt, GuestDied, Respawned, BoxLost, File, FileDone,
+        Hello, Ready, Open, Opened, Begin, Pause, Resume, End, Stopped, Ending, Interrupt,
+        GuestDied, Respawned, BoxLost, File, FileDone,
         Close, Closed, Count, Counted, Failed, Fork, Forked, Keep, Kept, RollBack, RolledBack, Drop, Dropped, CheckpointLost,
     )
 }  # fmt: skip

@@ -43,10 +43,7 @@ SOCKETPAIRS = """
     getpeername getsockname getsockopt recvfrom recvmmsg recvmsg sendmmsg sendmsg sendto setsockopt shutdown
 """.split()
 
-# A clone of a session takes rights away from itself, and can give itself none: landlock(7).
-LANDLOCK = "landlock_create_ruleset landlock_add_rule landlock_restrict_self".split()
-
-ALLOWED = (*FILES, *MEMORY, *TIME, *PROCESSES, *WAITING, *SOCKETPAIRS, *LANDLOCK)
+ALLOWED = (*FILES, *MEMORY, *TIME, *PROCESSES, *WAITING, *SOCKETPAIRS)
 
 # Refused as "not permitted". Everything else unknown is ENOSYS.
 MOUNTS = """

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from tests.bench.rows import Row
 from tests.bench.sections import (
-    branching,
+    agents,
     embedded,
     load,
     memory,
@@ -27,5 +27,5 @@ SECTIONS: Mapping[str, Callable[[Setup], Iterator[Row]]] = {
     "memory": memory.rows,
     "screening": screening.rows,
     "restricted": restricted.rows,
-    "branching": branching.rows,
+    "agents": agents.rows,
 }

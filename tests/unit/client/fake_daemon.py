@@ -222,7 +222,7 @@ class FakeDaemon(rpc.SandboxServiceServicer, rpc.PolicyServiceServicer):
     def Upload(self, request_iterator: Any, context: Any) -> pb.UploadResponse:
         first = next(request_iterator).start
         chunks = [part.chunk for part in request_iterator]
-        assert all(len(chunk) <= 65536 for chunk in chunks)
+        assert all(len(chunk) <= 256 << 10 for chunk in chunks)
         data = b"".join(chunks)
         if len(data) != first.size_bytes or hashlib.sha256(data).hexdigest() != first.sha256:
             abort(context, grpc.StatusCode.DATA_LOSS, info("FILE_HASH_MISMATCH"))

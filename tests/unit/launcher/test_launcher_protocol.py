@@ -33,7 +33,7 @@ MESSAGES = [
     protocol.Counted(7, [{"environment": "base", "hits": 3}]),
     protocol.Fork(8, 7),
     protocol.Forked(8, 9, 4244, "/clones/9/work"),
-    protocol.Keep(9, 7),
+    protocol.Keep(9, 7, 6),
     protocol.Kept(9, 7, 10),
     protocol.RollBack(10, 7, 10),
     protocol.RolledBack(10, 4245),
