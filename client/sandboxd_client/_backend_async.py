@@ -10,14 +10,16 @@ import asyncio
 import functools
 import inspect
 import logging
+import tempfile
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine
+from typing import IO, TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import grpc
 from sandboxd_proto.v1 import sandbox_pb2_grpc as rpc
 
 from ._channel import MAILBOX_EVENTS, OPTIONS, SHARED_MAX, WAKE, Deadline, StreamBrokenError
+from ._payload import Data, append
 from ._status import error_from_rpc, has_daemon_code
 from .tools.calls import answer_blocking, answer_on_loop, needs_loop
 from .tools.threads import ToolThreads
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
 _LOGGER = logging.getLogger("sandboxd_client.tools")
 
 T = TypeVar("T")
+AsyncData: TypeAlias = "Data | AsyncIterable[str | bytes]"
+"""What `files.write` takes."""
 Callback = Callable[[T], Awaitable[object] | object]
 """What a caller passes as on_stdout, on_stderr or on_result: a function or a coroutine function."""
 Teller = Callable[[T], Awaitable[None]]
@@ -229,6 +233,21 @@ async def sleep(seconds: float) -> None:
 async def in_thread(function: Callable[[], T]) -> T:
     """Run a function that blocks, beside the loop."""
     return await asyncio.to_thread(function)
+
+
+async def gather(data: AsyncData) -> Data:
+    """Bring what `files.write` was given into a form that can be read twice; only an asynchronous iterator is in none."""
+    if not isinstance(data, AsyncIterable):
+        return data
+    file: IO[bytes] = await asyncio.to_thread(tempfile.TemporaryFile)
+    try:
+        async for piece in data:
+            await asyncio.to_thread(append, file, piece)
+        file.seek(0)
+    except BaseException:
+        file.close()
+        raise
+    return file
 
 
 async def tell(callback: Callback[T], value: T) -> None:

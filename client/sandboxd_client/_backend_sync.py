@@ -22,6 +22,7 @@ import grpc
 from sandboxd_proto.v1 import sandbox_pb2_grpc as rpc
 
 from ._channel import MAILBOX_EVENTS, OPTIONS, SHARED_MAX, WAKE, Deadline, StreamBrokenError
+from ._payload import Data as Data  # noqa: PLC0414 - its name here is the other half's AsyncData
 from ._status import error_from_rpc, has_daemon_code
 from .tools.background import run_in_background
 from .tools.calls import answer_blocking, answer_on_loop, needs_loop
@@ -250,6 +251,11 @@ def sleep(seconds: float) -> None:
 def in_thread(function: Callable[[], T]) -> T:
     """Run a function that blocks."""
     return function()
+
+
+def gather(data: Data) -> Data:
+    """Bring what `files.write` was given into a form that can be read twice: `Payload` does."""
+    return data
 
 
 def tell(callback: Callback[T], value: T) -> None:

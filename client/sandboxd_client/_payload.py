@@ -4,30 +4,38 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import tempfile
-from typing import IO, TYPE_CHECKING, Self, TypeAlias
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Self, TypeAlias, cast
 
 from sandboxd_proto.v1 import sandbox_pb2 as pb
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from types import TracebackType
 
-CHUNK_BYTES = 64 * 1024
+CHUNK_BYTES = 256 * 1024
 
-Data: TypeAlias = "str | bytes | bytearray | memoryview | IO[bytes] | IO[str]"
+Data: TypeAlias = (
+    "str | bytes | bytearray | memoryview | os.PathLike[str] | IO[bytes] | IO[str] | Iterable[str | bytes]"
+)
 
 
 class Payload:
     """Data to upload, with its size and SHA-256. A context manager: it may own a temporary file.
 
     Args:
-        data: text (sent as UTF-8), bytes, or an open file, read from where it stands to its end.
+        data: text (sent as UTF-8), bytes, a path, an open file, read from where it stands to its end, or pieces from an
+            iterator.
+        owned: whether to close it in the end.
     """
 
-    def __init__(self, data: Data) -> None:
+    def __init__(self, data: Data, *, owned: bool = False) -> None:
         self._owned: IO[bytes] | None = None
         self._source = self._binary(data)
+        if owned:
+            self._owned = self._source
         self._start = self._source.tell()
         digest = hashlib.sha256()
         self.size_bytes = 0
@@ -69,9 +77,56 @@ class Payload:
         if isinstance(data, bytes | bytearray | memoryview):
             return io.BytesIO(data)
         if isinstance(data, io.RawIOBase | io.BufferedIOBase) and data.seekable():
-            return data
-        self._owned = tempfile.TemporaryFile()  # noqa: SIM115 - closed by __exit__
-        while piece := data.read(CHUNK_BYTES):
-            self._owned.write(piece.encode() if isinstance(piece, str) else piece)
-        self._owned.seek(0)
+            return cast("IO[bytes]", data)
+        if isinstance(data, os.PathLike):
+            self._owned = Path(data).open("rb")  # noqa: SIM115 - closed by __exit__
+        else:
+            self._owned = spooled(_pieces(data))
         return self._owned
+
+
+def spooled(pieces: Iterable[str | bytes]) -> IO[bytes]:
+    """Keep pieces in a temporary file, for what can be read once must be read twice."""
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by who asked for it
+    for piece in pieces:
+        append(file, piece)
+    file.seek(0)
+    return file
+
+
+def append(file: IO[bytes], piece: str | bytes) -> None:
+    """Write a piece, text as UTF-8."""
+    file.write(piece.encode() if isinstance(piece, str) else piece)
+
+
+def _pieces(data: IO[bytes] | IO[str] | Iterable[str | bytes]) -> Iterator[str | bytes]:
+    if not hasattr(data, "read"):
+        yield from data
+        return
+    while piece := data.read(CHUNK_BYTES):
+        yield piece
+
+
+class Target:
+    """A file of this side in the making. A context manager; what is not kept in the end is removed."""
+
+    def __init__(self, to: str | os.PathLike[str]) -> None:
+        self._to = Path(to)
+        # Beside it, so that putting it in place is one rename.
+        self._file = tempfile.NamedTemporaryFile(dir=self._to.parent, prefix=".sandboxd-", delete=False)  # noqa: SIM115
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+        Path(self._file.name).unlink(missing_ok=True)
+
+    def write(self, piece: bytes) -> None:
+        """Append."""
+        self._file.write(piece)
+
+    def keep(self) -> None:
+        """Give the file its name."""
+        self._file.close()
+        Path(self._file.name).replace(self._to)

@@ -26,6 +26,12 @@ DRAIN_ROUNDS = 32
 MAX_HELD_PIECES = 16
 # Between two reads of a pipe whose output is over its limit: a flood costs the loop, which serves all, next to nothing.
 FLOOD_PAUSE_SECONDS = 0.005
+# After a read of so much at once. 64 MB/s a stream is more than a client takes; all such streams together get 256 MB/s, so
+# that the loop, and the CPUs, stay free for who prints little. A program may wait for this process, never for its client.
+MUCH_BYTES = READ_BYTES // 2
+FULL_PAUSE_SECONDS = 0.001
+FULL_SHARE_SECONDS = 0.00025
+_full_pipes: set[int] = set()  # descriptors of this process, all of one loop
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +66,7 @@ class GuestLink:
         self._on_call: Callable[[GuestCall], None] = lambda _: None
         self._on_drop: Callable[[int], None] = lambda _: None
         self._calls_out: set[int] = set()
+        self._calls_dropped: set[int] = set()
         self._finished: asyncio.Future[Claim | None] | None = None
         self._held: list[tuple[str, bytes]] = []  # printed between cells; belongs to the next one
         self._flooded = False
@@ -99,18 +106,21 @@ class GuestLink:
         self._control.send(json.dumps(frame).encode())
         return self._finished
 
-    def order(self, frame: bytes) -> None:
-        """Send a frame that no cell belongs to, between cells."""
-        self._control.send(frame)
-
     def answer(self, answer: ToolAnswer) -> None:
         """Give the guest the answer to a call of the running cell; of any other call it hears nothing."""
         if answer.number not in self._calls_out:
             return
         self._calls_out.discard(answer.number)
-        self._control.send(json.dumps(_answer(answer), ensure_ascii=False).encode("utf-8", "replace"))
+        if answer.number in self._calls_dropped:
+            self._calls_dropped.discard(answer.number)
+        else:
+            self._control.send(json.dumps(_answer(answer), ensure_ascii=False).encode("utf-8", "replace"))
         if len(self._calls_out) < MAX_CALLS_OUT:
             self._control.release()
+
+    def order(self, body: bytes) -> None:
+        """Send a frame that no cell belongs to, between cells."""
+        self._control.send(body)
 
     # ---- hearing --------------------------------------------------------------------------------------------
 
@@ -124,20 +134,25 @@ class GuestLink:
             self._loop.add_reader(fd, self._pipe_told, stream, fd)
 
     def _pipe_told(self, stream: str, fd: int) -> None:
-        if self._pipe_readable(stream, fd) and self._flooded:
+        size = self._pipe_readable(stream, fd)
+        if size < MUCH_BYTES:
+            _full_pipes.discard(fd)
+        if size >= MUCH_BYTES or (size and self._flooded):
+            _full_pipes.add(fd)
             self._loop.remove_reader(fd)
-            self._loop.call_later(FLOOD_PAUSE_SECONDS, self._listen, stream)
+            full = max(FULL_PAUSE_SECONDS, len(_full_pipes) * FULL_SHARE_SECONDS)
+            self._loop.call_later(FLOOD_PAUSE_SECONDS if self._flooded else full, self._listen, stream)
 
-    def _pipe_readable(self, stream: str, fd: int) -> bool:
+    def _pipe_readable(self, stream: str, fd: int) -> int:
         try:
             data = os.read(fd, READ_BYTES)
         except BlockingIOError:
-            return False
+            return 0
         if not data:
             self._loop.remove_reader(fd)
-            return False
+            return 0
         self._on_output(stream, data)
-        return True
+        return len(data)
 
     def drain(self) -> None:
         """Read what is in the pipes now, within bounds."""
@@ -155,8 +170,8 @@ class GuestLink:
             self._take_call(frame)
         elif frame["op"] == "drop":
             number = _number(frame["call"])
-            if number in self._calls_out:
-                self._calls_out.discard(number)
+            if number in self._calls_out and number not in self._calls_dropped:
+                self._calls_dropped.add(number)  # and out, until the port has done with it
                 self._on_drop(number)
         elif frame["op"] == "result" and not self._finished.done():
             self._finished.set_result(_claim(frame))
@@ -185,7 +200,8 @@ class GuestLink:
     def rest(self) -> None:
         """No cell runs: hold what background threads print for the next one, within a bound, then let them wait."""
         if self._display_dropped:
-            self._on_display(Display({}, dropped_bytes=self._display_dropped))
+            told = f"[displays left out: {self._display_dropped:,} bytes are over the limit of a snippet]"
+            self._on_display(Display({"text/plain": told}, dropped_bytes=self._display_dropped))
         self._running = None
         self._flooded = False
         self._display_dropped = 0
@@ -193,6 +209,7 @@ class GuestLink:
         self._on_call = lambda _: None
         self._on_drop = lambda _: None
         self._calls_out.clear()
+        self._calls_dropped.clear()
         self._control.release()
         self._on_output = self._hold
 
@@ -227,6 +244,7 @@ class GuestLink:
         )  # the numbers may be the next guest's at once: nothing is read from them
         for fd in pipes.values():
             self._loop.remove_reader(fd)
+            _full_pipes.discard(fd)
             os.close(fd)
 
 

@@ -10,6 +10,7 @@ from sandboxd.events import Output
 
 Emit = Callable[[Output], None]
 HEAD_SHARE = 3 / 4  # of the limit goes out as it comes; the rest is kept from the end
+TAIL_MAX_BYTES = 1 << 20  # of which so much at most: it is memory of the daemon's
 
 
 class OutputGate:
@@ -23,8 +24,8 @@ class OutputGate:
 
     def __init__(self, limit_bytes: int, emit: Emit, on_limit: Callable[[], None]) -> None:
         self._limit = limit_bytes
-        self._head_left = int(limit_bytes * HEAD_SHARE)
-        self._tail_limit = limit_bytes - self._head_left
+        self._tail_limit = min(limit_bytes - int(limit_bytes * HEAD_SHARE), TAIL_MAX_BYTES)
+        self._head_left = limit_bytes - self._tail_limit
         self._tails = {"stdout": _Tail(), "stderr": _Tail()}
         self._order = itertools.count()
         self._emit = emit

@@ -64,6 +64,11 @@ class ProcessBox:
         home.enter(self)
         self._made = MadeFiles(home.counters.get(SCRATCH), self._changes)
 
+    @property
+    def variables_lost(self) -> bool:
+        """See `Box.variables_lost`."""
+        return self._variables_lost
+
     # ---- executing ------------------------------------------------------------------------------------------
 
     async def execute(self, job: Job, sink: Sink) -> Result:

@@ -22,7 +22,7 @@ from sandboxd.guest.frames import EXIT_FAILED, Channel
 from sandboxd.guest.interrupts import Gate
 from sandboxd.guest.settings import Settings
 from sandboxd.guest.streams import Streams
-from sandboxd.guest.tools import Tools
+from sandboxd.guest.tools import Tools, describe
 from sandboxd.guest.writing import Writing
 
 if TYPE_CHECKING:
@@ -81,11 +81,11 @@ class Session:
         self._channel.send({"op": "ready"})
         while True:
             request = self._channel.receive()
+            if request.get("op") == "answer":  # to a call that was given up with its cell
+                continue
             if request.get("op") == "fork":
                 if self._forks.fork(request.get("number")):
                     self._channel.send({"op": "ready"})  # the clone, on a socket of its own
-                continue
-            if request.get("op") == "answer":  # to a call that was given up with its cell
                 continue
             try:
                 message = self._serve(request)
@@ -169,7 +169,9 @@ class Session:
         changed = self._tools.update(text)
         if self._restricted:
             if changed:
-                self._interpreter.offer(self._tools.functions, self._tools.errors)
+                self._interpreter.offer(
+                    self._tools.functions, self._tools.errors, describe(self._tools.functions)
+                )
         else:
             self._tools.install()
 

@@ -255,45 +255,18 @@ class Failed:
 
 
 FrontMessage: TypeAlias = (
-    Hello
-    | Open
-    | Begin
-    | Pause
-    | Resume
-    | End
-    | Interrupt
-    | File
-    | Close
-    | Count
-    | Fork
-    | Keep
-    | RollBack
-    | Drop
-)
+    Hello | Open | Begin | Pause | Resume | End | Interrupt | File | Close | Count | Fork | Keep | RollBack | Drop
+)  # fmt: skip
 LauncherMessage: TypeAlias = (
-    Ready
-    | Opened
-    | Stopped
-    | Ending
-    | GuestDied
-    | Respawned
-    | BoxLost
-    | FileDone
-    | Closed
-    | Counted
-    | Failed
-    | Forked
-    | Kept
-    | RolledBack
-    | Dropped
-    | CheckpointLost
-)
+    Ready | Opened | Stopped | Ending | GuestDied | Respawned | BoxLost | FileDone | Closed | Counted | Failed
+    | Forked | Kept | RolledBack | Dropped | CheckpointLost
+)  # fmt: skip
 
 _TYPES = {
     kind.op: kind
     for kind in (
-        Hello, Ready, Open, Opened, Begin, Pause, Resume,
-        End, Stopped, Ending, Interrupt, GuestDied, Respawned, BoxLost, File, FileDone,
+        Hello, Ready, Open, Opened, Begin, Pause, Resume, End, Stopped, Ending, Interrupt,
+        GuestDied, Respawned, BoxLost, File, FileDone,
         Close, Closed, Count, Counted, Failed, Fork, Forked, Keep, Kept, RollBack, RolledBack, Drop, Dropped, CheckpointLost,
     )
 }  # fmt: skip

@@ -20,14 +20,14 @@ from sandboxd.errors import Code, FailureClass, SandboxdError
 from sandboxd.service.convert import file_message
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
     from sandboxd.executors.base import Box, FileStat
     from sandboxd.service.context import Context
     from sandboxd.sessions import Session
 
-CHUNK_BYTES = 64 << 10
-_BATCH_BYTES = 8 * CHUNK_BYTES  # one thread hop for so much
+CHUNK_BYTES = 256 << 10
+_BATCH_BYTES = 1 << 20  # one thread hop for so much, and one of them in memory beside the next
 _CHUNK_WAIT_SECONDS = 60.0
 _PATH_MAX = 4096
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -97,25 +97,29 @@ async def opened(box: Box, path: str, mode: str) -> tuple[int, FileStat]:
 
 async def _receive(descriptor: int, size_bytes: int, context: Context) -> str:
     """Write the declared number of bytes, never more, and return their hash."""
-    digest, received, batch = hashlib.sha256(), 0, bytearray()
-    while True:
-        request = await _part(context)
-        if request is grpc.aio.EOF:
-            break
-        chunk = request.chunk if request.WhichOneof("part") == "chunk" else b""
-        received += len(chunk)
-        if not chunk or len(chunk) > CHUNK_BYTES or received > size_bytes:
-            raise _invalid(
-                f"After its start an upload is chunks of 1 to {CHUNK_BYTES} bytes, {size_bytes} in all."
-            )
-        batch += chunk
-        if len(batch) >= _BATCH_BYTES:
-            await _write(descriptor, bytes(batch), digest)
-            batch.clear()
-    if received != size_bytes:
-        raise _invalid(f"The upload ended after {received} of {size_bytes} bytes.")
-    await _write(descriptor, bytes(batch), digest)
-    return digest.hexdigest()
+    ahead, received, batch, held = _Ahead(), 0, list[bytes](), 0
+    digest = hashlib.sha256()
+    try:
+        while (request := await _part(context)) is not grpc.aio.EOF:
+            chunk = request.chunk if request.WhichOneof("part") == "chunk" else b""
+            received += len(chunk)
+            if not chunk or len(chunk) > CHUNK_BYTES or received > size_bytes:
+                raise _invalid(
+                    f"After its start an upload is chunks of 1 to {CHUNK_BYTES} bytes, {size_bytes} in all."
+                )
+            batch.append(chunk)
+            held += len(chunk)
+            if held >= _BATCH_BYTES:
+                await ahead.result()
+                ahead.start(_in_thread(_write, descriptor, (batch, digest)))
+                batch, held = [], 0
+        if received != size_bytes:
+            raise _invalid(f"The upload ended after {received} of {size_bytes} bytes.")
+        await ahead.result()
+        await _in_thread(_write, descriptor, (batch, digest))
+        return digest.hexdigest()
+    finally:
+        ahead.abandon()
 
 
 async def download(session: Session, descriptor: int, stat: FileStat, context: Context) -> str:
@@ -124,28 +128,61 @@ async def download(session: Session, descriptor: int, stat: FileStat, context: C
     if stat.size_bytes > limit:
         raise _too_large(stat.size_bytes, limit)
     await context.write(pb.DownloadResponse(file=file_message(stat)))
-    digest, left = hashlib.sha256(), stat.size_bytes
-    while left:
-        batch = await _in_thread(os.read, descriptor, min(left, _BATCH_BYTES))
-        if not batch:
-            raise SandboxdError(
-                Code.FILE_FAILED,
-                "The file shrank while it was read.",
-                remedy="Read it again when it is written.",
-            )
-        left -= len(batch)
-        digest.update(batch)
-        for at in range(0, len(batch), CHUNK_BYTES):
-            await context.write(pb.DownloadResponse(chunk=batch[at : at + CHUNK_BYTES]))
+    digest, left, ahead = hashlib.sha256(), stat.size_bytes, _Ahead()
+    try:
+        while left:
+            batch = await ahead.result() or await _in_thread(_read, descriptor, (left, digest))
+            left -= len(batch)
+            if left and batch:
+                ahead.start(_in_thread(_read, descriptor, (left, digest)))
+            if not batch:
+                raise SandboxdError(
+                    Code.FILE_FAILED,
+                    "The file shrank while it was read.",
+                    remedy="Read it again when it is written.",
+                )
+            for at in range(0, len(batch), CHUNK_BYTES):
+                await context.write(pb.DownloadResponse(chunk=batch[at : at + CHUNK_BYTES]))
+    finally:
+        ahead.abandon()
     await context.write(pb.DownloadResponse(sha256=digest.hexdigest()))
     return digest.hexdigest()
 
 
-async def _write(descriptor: int, data: bytes, digest: hashlib._Hash) -> None:
-    digest.update(data)
-    view = memoryview(data)
-    while view:
-        view = view[await _in_thread(os.write, descriptor, view) :]
+class _Ahead:
+    """One piece of work that goes on in a thread while the connection is served. Results are taken in turn."""
+
+    def __init__(self) -> None:
+        self._task: asyncio.Task[Any] | None = None
+
+    def start(self, work: Coroutine[Any, Any, Any]) -> None:
+        self._task = asyncio.create_task(work)
+
+    async def result(self) -> Any:
+        """Wait for what was started; None where nothing was."""
+        task, self._task = self._task, None
+        return None if task is None else await task
+
+    def abandon(self) -> None:
+        """Nobody wants it any more; it has a descriptor of its own and ends by itself."""
+        if self._task is not None:
+            self._task.add_done_callback(lambda task: task.cancelled() or task.exception())
+
+
+def _write(descriptor: int, work: tuple[list[bytes], hashlib._Hash]) -> None:
+    batch, digest = work
+    for chunk in batch:
+        digest.update(chunk)
+        view = memoryview(chunk)
+        while view:
+            view = view[os.write(descriptor, view) :]
+
+
+def _read(descriptor: int, work: tuple[int, hashlib._Hash]) -> bytes:
+    left, digest = work
+    batch = os.read(descriptor, min(left, _BATCH_BYTES))
+    digest.update(batch)
+    return batch
 
 
 async def _in_thread(call: Callable[[int, _T], _R], descriptor: int, argument: _T) -> _R:

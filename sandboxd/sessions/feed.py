@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from sandboxd.sessions.ring import EventRing, RingEvent
 
 BACKLOG_MAX = 64
+TAKE_BYTES = 256 << 10  # of output at a time: what is taken is out of the ring's bounds until it is written
 LINGER_SECONDS = 0.002
 """How long a verdict or output waits for company: each message costs more than most snippets."""
 
@@ -79,7 +80,7 @@ class Feed:
         while True:
             if self._backlog:
                 return self._drain()
-            fresh = self._fresh()
+            fresh = self._fresh(TAKE_BYTES)
             if fresh:
                 return fresh
             if self.ended is not None:
@@ -93,8 +94,8 @@ class Feed:
             self._room = asyncio.get_running_loop().create_future()
             await self._room
 
-    def _fresh(self) -> list[Item]:
-        entries = self._ring.after(self._cursor)
+    def _fresh(self, most_bytes: int | None = None) -> list[Item]:
+        entries = self._ring.after(self._cursor, most_bytes)
         if not entries:
             return []
         self._cursor = entries[-1].sequence

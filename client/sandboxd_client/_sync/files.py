@@ -5,20 +5,23 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 from typing import TYPE_CHECKING, Literal, overload
 
 from sandboxd_proto.v1 import sandbox_pb2 as pb
 
 from sandboxd_client import _decode
-from sandboxd_client._backend_sync import in_thread
-from sandboxd_client._payload import Data, Payload
+from sandboxd_client._backend_sync import gather, in_thread
+from sandboxd_client._content import Content
+from sandboxd_client._payload import Payload, Target
 from sandboxd_client._status import protocol_error, rpc_errors
-from sandboxd_client.errors import FaultError, RefusedError
+from sandboxd_client.errors import RefusedError
 from sandboxd_client.info import FileInfo, FileList
 
 if TYPE_CHECKING:
-    from sandboxd_client._backend_sync import Later
+    import os
+    from collections.abc import Iterator
+
+    from sandboxd_client._backend_sync import Data, Later
 
     from .session import Session
 
@@ -47,11 +50,16 @@ class Files:
 
         Args:
             path: where to.
-            data: text (as UTF-8), bytes, or an open file, read from where it stands.
+            data: text (as UTF-8), bytes, a path of this side, an open file (read from where it stands), or pieces of
+                text or bytes from an iterator.
             timeout: seconds for the whole transfer.
         """
         session = self._session()
-        with in_thread(functools.partial(Payload, data)) as payload, rpc_errors():
+        gathered = gather(data)
+        with (
+            in_thread(functools.partial(Payload, gathered, owned=gathered is not data)) as payload,
+            rpc_errors(),
+        ):
             requests = payload.requests(session.opened.session_id, path)
             response = session.connection.sandbox.Upload(requests, timeout=timeout)
         if response.file.size_bytes != payload.size_bytes:
@@ -76,28 +84,69 @@ class Files:
         timeout: float = TRANSFER_SECONDS,
     ) -> bytes: ...
 
+    @overload
     def read(
         self,
         path: str,
         *,
-        format: Literal["text", "bytes"] = "text",  # noqa: A002 - the name that users know
+        format: Literal["stream"],
         timeout: float = TRANSFER_SECONDS,
-    ) -> str | bytes:
+    ) -> Iterator[bytes]: ...
+
+    def read(
+        self,
+        path: str,
+        *,
+        format: Literal["text", "bytes", "stream"] = "text",  # noqa: A002 - the name that users know
+        timeout: float = TRANSFER_SECONDS,
+    ) -> str | bytes | Iterator[bytes]:
         """Read a whole file.
 
         Args:
             path: which.
-            format: "text" decodes UTF-8, and raises UnicodeDecodeError for anything else, or "bytes".
+            format: "text" decodes UTF-8, and raises UnicodeDecodeError for anything else; "bytes"; or "stream": pieces of
+                bytes as they arrive, whose end raises FaultError when their hash is not what the daemon says.
             timeout: seconds for the whole transfer.
         """
+        if format == "stream":
+            return self._parts(path, timeout)
+        whole = bytearray()
+        for part in self._parts(path, timeout):
+            whole += part
+        data = bytes(whole)
+        return data.decode() if format == "text" else data
+
+    def download(
+        self,
+        path: str,
+        to: str | os.PathLike[str],
+        *,
+        timeout: float = TRANSFER_SECONDS,
+    ) -> FileInfo:
+        """Copy a file to this side; it appears there whole or not at all.
+
+        Args:
+            path: which.
+            to: where to, on this side: the caller's own choice, never a name that came out of the sandbox.
+            timeout: seconds for the whole transfer.
+        """
+        content = Content()
+        target = in_thread(functools.partial(Target, to))
+        with target:
+            for part in self._parts(path, timeout, content):
+                in_thread(functools.partial(target.write, part))
+            in_thread(target.keep)
+        return _decode.file_info(content.file)
+
+    def _parts(self, path: str, timeout: float, content: Content | None = None) -> Iterator[bytes]:
+        content = content or Content()
         session = self._session()
         request = pb.DownloadRequest(session_id=session.opened.session_id, path=path)
-        content = Content()
         with rpc_errors():
             for part in session.connection.sandbox.Download(request, timeout=timeout):
-                content.add(part)
-        data = content.finish()
-        return data.decode() if format == "text" else data
+                if chunk := content.add(part):
+                    yield chunk
+        content.finish()
 
     def list(self, path: str = ".") -> FileList:
         """List a directory, not recursively."""
@@ -154,36 +203,3 @@ class Files:
         with rpc_errors():
             response = session.connection.sandbox.MakeDirectory(request, timeout=self._request_seconds)
         return _decode.file_info(response.file)
-
-
-class Content:
-    """The parts of one download, held to the size that was declared first."""
-
-    def __init__(self) -> None:
-        self._declared: int | None = None
-        self._data = bytearray()
-        self._sha256 = ""
-
-    def add(self, part: pb.DownloadResponse) -> None:
-        """Take the next part."""
-        kind = part.WhichOneof("part")
-        if kind == "file":
-            self._declared = part.file.size_bytes
-        elif kind == "sha256":
-            self._sha256 = part.sha256
-        elif kind == "chunk":
-            # A sandboxed program may still be writing: never hold more than was announced.
-            if self._declared is None or len(self._data) + len(part.chunk) > self._declared:
-                raise protocol_error("The daemon sent more of a file than it declared.")
-            self._data += part.chunk
-
-    def finish(self) -> bytes:
-        """Return the content once size and hash are right."""
-        data = bytes(self._data)
-        if len(data) != self._declared or hashlib.sha256(data).hexdigest() != self._sha256:
-            raise FaultError(
-                "FILE_HASH_MISMATCH",
-                "What arrived is not what was declared.",
-                remedy="Read it again; a program may have been writing to it.",
-            )
-        return data

@@ -1885,7 +1885,7 @@ class UploadRequest(google.protobuf.message.Message):
     START_FIELD_NUMBER: builtins.int
     CHUNK_FIELD_NUMBER: builtins.int
     chunk: builtins.bytes
-    """64 KiB at most"""
+    """256 KiB at most"""
     @property
     def start(self) -> Global___UploadStart: ...
     def __init__(

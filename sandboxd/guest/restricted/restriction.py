@@ -38,11 +38,11 @@ class Restriction:
         """Make a namespace restricted, or put back what makes it so."""
         program.prepare(names, self._builtins)
 
-    def offer(self, functions: Dict[str, Any], errors: Dict[str, Any]) -> None:
+    def offer(self, functions: Dict[str, Any], errors: Dict[str, Any], text: str) -> None:
         """Give programs these tools, in place of those they had."""
         for name in self._offered:
             del self._builtins[name]
-        self._offered = tools.members(functions, errors)
+        self._offered = tools.members(functions, errors, text)
         self._builtins.update(self._offered)
 
     @staticmethod

@@ -92,6 +92,7 @@ class FakeDaemon(rpc.SandboxServiceServicer, rpc.PolicyServiceServicer):
         )
         self.download: list[pb.DownloadResponse] | None = None
         self.interrupted = threading.Event()
+        self.answers: queue.SimpleQueue[Any] = queue.SimpleQueue()  # to what is asked beside executions
         self._sequence = 0
         self._server: grpc.Server | None = None
 
@@ -184,6 +185,14 @@ class FakeDaemon(rpc.SandboxServiceServicer, rpc.PolicyServiceServicer):
             else:
                 (self.attached or outbox).put(step)
 
+    def _answer(self, request: pb.SessionRequest, outbox: Any) -> None:
+        answer = self.answers.get()
+        if isinstance(answer, pb.SessionEvent):
+            answer.request_id = request.request_id
+        outbox.put(answer)
+
+    _on_fork = _on_checkpoint = _on_rollback = _on_drop_checkpoint = _on_renew = _answer
+
     def _on_interrupt(self, request: pb.SessionRequest, outbox: Any) -> None:
         self.interrupted.set()
 
@@ -213,7 +222,7 @@ class FakeDaemon(rpc.SandboxServiceServicer, rpc.PolicyServiceServicer):
     def Upload(self, request_iterator: Any, context: Any) -> pb.UploadResponse:
         first = next(request_iterator).start
         chunks = [part.chunk for part in request_iterator]
-        assert all(len(chunk) <= 65536 for chunk in chunks)
+        assert all(len(chunk) <= 256 << 10 for chunk in chunks)
         data = b"".join(chunks)
         if len(data) != first.size_bytes or hashlib.sha256(data).hexdigest() != first.sha256:
             abort(context, grpc.StatusCode.DATA_LOSS, info("FILE_HASH_MISMATCH"))

@@ -13,6 +13,7 @@ from sandboxd_client._payload import CHUNK_BYTES, Payload
 from sandboxd_proto.v1 import sandbox_pb2 as pb
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from fake_daemon import FakeDaemon
@@ -63,6 +64,44 @@ def test_a_pipe_and_a_text_file_are_sent_too(sandbox: Sandbox, fake: FakeDaemon)
         sandbox.files.write("p", pipe)
     sandbox.files.write("t", io.StringIO("tëxt"))
     assert (fake.files["p"], fake.files["t"]) == (b"from a pipe", "tëxt".encode())
+
+
+def test_paths_and_pieces_are_sent(sandbox: Sandbox, fake: FakeDaemon, tmp_path: Path) -> None:
+    (tmp_path / "local").write_bytes(BIG)
+    sandbox.files.write("f", tmp_path / "local")
+    sandbox.files.write("g", (piece for piece in (b"one", "twö", b"")))
+    assert (fake.files["f"], fake.files["g"]) == (BIG, b"one" + "twö".encode())
+
+
+async def test_asynchronous_pieces_are_sent(fake: FakeDaemon) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"one"
+        yield BIG
+
+    async with AsyncSandbox(address=fake.address) as sandbox:
+        await sandbox.files.write("f", pieces())
+        assert fake.files["f"] == b"one" + BIG
+        assert (
+            b"".join([part async for part in await sandbox.files.read("f", format="stream")]) == b"one" + BIG
+        )
+
+
+def test_a_stream_and_a_copy_on_this_side(sandbox: Sandbox, tmp_path: Path) -> None:
+    sandbox.files.write("f", BIG)
+    parts = list(sandbox.files.read("f", format="stream"))
+    assert b"".join(parts) == BIG
+    assert len(parts) > 1
+    sandbox.files.download("f", tmp_path / "copy")
+    assert (tmp_path / "copy").read_bytes() == BIG
+    assert [path.name for path in tmp_path.iterdir()] == ["copy"]
+
+
+def test_a_copy_that_is_not_whole_is_not_there(sandbox: Sandbox, tmp_path: Path) -> None:
+    (tmp_path / "copy").write_text("old")
+    with pytest.raises(RefusedError):
+        sandbox.files.download("missing", tmp_path / "copy")
+    assert (tmp_path / "copy").read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["copy"]
 
 
 def test_a_payload_leaves_no_file_behind() -> None:

@@ -7,7 +7,13 @@ from hypothesis import strategies as st
 
 from sandboxd.events import Decision, Display, Outcome, Output, Result, Verdict
 from sandboxd.sessions import EventRing, Feed
-from sandboxd.sessions.ring import DISPLAY_TOTAL_BYTES, DISPLAYS_MAX, EVENTS_MAX, MERGE_BYTES
+from sandboxd.sessions.ring import (
+    DISPLAY_TOTAL_BYTES,
+    DISPLAYS_MAX,
+    EVENTS_MAX,
+    MERGE_BYTES,
+    OUTPUT_MAX_BYTES,
+)
 
 VERDICT, RESULT = Verdict(Decision.ALLOW), Result(Outcome.OK)
 
@@ -81,13 +87,43 @@ def test_a_flood_of_tiny_pieces_is_bounded_in_number():
     assert accounted(entries, "stdout") + accounted(entries, "stderr") == 3 * EVENTS_MAX
 
 
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["stdout", "stderr"]), st.integers(0, 3000), st.booleans()), max_size=80
+    )
+)
+def test_a_reader_gets_every_byte_or_hears_how_many_it_missed(pieces):
+    made, cursor, got = ring(1000), 0, []
+    for stream, size, take in [*pieces, ("stdout", 1, True)]:
+        made.append(Output(stream, b"x" * size))
+        if take and (fresh := made.after(cursor)):
+            cursor = fresh[-1].sequence
+            got += fresh
+    for stream in ("stdout", "stderr"):
+        total = sum(size for name, size, _ in pieces if name == stream) + (stream == "stdout")
+        assert accounted(got, stream) == total
+
+
+def test_a_reader_that_keeps_up_loses_nothing_however_much_it_is():
+    made, cursor = ring(1 << 30), 0
+    for _ in range(200):
+        made.append(Output("stdout", b"x" * 65536))
+        fresh = made.after(cursor)
+        cursor = fresh[-1].sequence
+        assert [(len(entry.event.data), entry.event.dropped_bytes) for entry in fresh] == [(65536, 0)]
+    entries = made.entries()
+    assert sum(len(entry.event.data) for entry in entries) <= OUTPUT_MAX_BYTES
+    assert accounted(entries, "stdout") == 200 * 65536
+
+
 def test_displays_have_a_budget_and_are_then_counted():
     made = ring()
     half = Display({"image/png": b"x" * (DISPLAY_TOTAL_BYTES // 2)})
     for _ in range(3):
         made.append(half)
     last = made.entries()[-1].event
-    assert (last.data, last.dropped_bytes) == ({}, DISPLAY_TOTAL_BYTES // 2)
+    assert (list(last.data), last.dropped_bytes) == (["text/plain"], DISPLAY_TOTAL_BYTES // 2)
+    assert "8,388,608 bytes" in last.data["text/plain"]
     for _ in range(2 * DISPLAYS_MAX):
         made.append(Display({}))
     assert len(made.entries()) <= DISPLAYS_MAX + 1
