@@ -112,6 +112,7 @@ async def check_result(tool: Tool, text: str, budget: Budget) -> Value:
 
 async def _read(text: str, code: Code) -> Value:
     try:
+        values.check_size(text)  # here: what is too large must not wait in a queue
         return await _apart(values.read, text, small=len(text) <= SMALL_BYTES)
     except ValueFormError as error:
         _refuse(code, f"it is not right as a value: {error}")
