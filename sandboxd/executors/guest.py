@@ -179,7 +179,9 @@ class GuestLink:
             self._finished.set_result(_claim(frame))
 
     def _take_call(self, frame: dict[str, Any]) -> None:
-        call = GuestCall(_number(frame["call"]), _raw(frame["tool"])[:MAX_TOOL_NAME], _raw(frame["arguments"]))
+        call = GuestCall(
+            _number(frame["call"]), _raw(frame["tool"])[:MAX_TOOL_NAME], _raw(frame["arguments"])
+        )
         if call.number in self._calls_out:
             raise ValueError("a call's number is used twice")  # whose would the answer be?
         self._calls_out[call.number] = len(call.arguments_json)
