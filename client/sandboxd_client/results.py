@@ -2,7 +2,7 @@
 
 Facts and claims: outcome, evidence and usage are what the daemon measured itself. Text, results, logs,
 error and final answer are what the sandboxed program said: show them, never evaluate them, and never put a
-result's HTML into a page or a notebook unescaped (so no class here renders itself).
+result's HTML into a page unescaped. A notebook gets it in a frame that runs and loads nothing.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from ._notebook import bundle
 from .info import FileInfo
 
 MIME_TEXT = "text/plain"
@@ -22,6 +23,8 @@ MIME_SVG = "image/svg+xml"
 MIME_PNG = "image/png"
 MIME_JPEG = "image/jpeg"
 MIME_JSON = "application/json"
+MIME_PDF = "application/pdf"
+MIME_TABLE = "application/vnd.sandboxd.table+json"
 
 
 class Outcome(StrEnum):
@@ -240,6 +243,27 @@ class Result:
         """Return the parsed JSON, or None where there is none that parses."""
         text = self._text(MIME_JSON)
         return None if text is None else _parse_json(text)
+
+    @property
+    def pdf(self) -> bytes | None:
+        """Return the PDF's bytes."""
+        return self._bytes(MIME_PDF)
+
+    @property
+    def table(self) -> dict[str, Any] | None:
+        """Return a table's first rows as columns of JSON, or None.
+
+        Keys: columns, dtypes, index, index_dtype, data (one list a column), row_count and column_count of the whole,
+        truncated.
+        """
+        text = self._text(MIME_TABLE)
+        parsed = None if text is None else _parse_json(text)
+        return parsed if isinstance(parsed, dict) else None
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str | bytes]:
+        """Show this in a notebook; see `_notebook` for what of it."""
+        del include, exclude
+        return bundle(self.data)
 
     def _text(self, mime: str) -> str | None:
         value = self.data.get(mime)

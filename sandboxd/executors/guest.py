@@ -200,7 +200,8 @@ class GuestLink:
     def rest(self) -> None:
         """No cell runs: hold what background threads print for the next one, within a bound, then let them wait."""
         if self._display_dropped:
-            self._on_display(Display({}, dropped_bytes=self._display_dropped))
+            told = f"[displays left out: {self._display_dropped:,} bytes are over the limit of a snippet]"
+            self._on_display(Display({"text/plain": told}, dropped_bytes=self._display_dropped))
         self._running = None
         self._flooded = False
         self._display_dropped = 0

@@ -22,11 +22,15 @@ _METHODS = (
     ("_repr_jpeg_", "image/jpeg"),
     ("_repr_latex_", "text/latex"),
     ("_repr_json_", "application/json"),
+    ("_repr_javascript_", "application/javascript"),
+    ("_repr_pdf_", "application/pdf"),
 )
 # These have no rich form, and are most of what cells end with.
 _BARE = frozenset(
     (int, float, str, bool, bytes, complex, list, tuple, dict, set, frozenset, range, type, type(None))
 )
+# What Pillow's PNG writer does not take (it depends on the version), and what of it people see best; anything else as RGB.
+_AS = {"I": "I;16", "La": "LA", "RGBa": "RGBA", "PA": "RGBA"}
 _MIME_NAME_LIMIT = 128
 _MIMES_LIMIT = 16
 _NOTE_CHARACTERS = 500
@@ -63,9 +67,11 @@ def rich(value: Any) -> Bundle:
     for method, mime in _METHODS:
         if mime not in bundle.data:
             _attempt(_add, bundle, mime, _call(value, method))
-    if tables.is_table(value):
-        _attempt(_add, bundle, "text/html", _attempt(tables.html, value))
-        _attempt(_add, bundle, tables.MIME, _attempt(tables.columns, value))
+    table = tables.table_of(value)
+    if table is not None:
+        if "text/html" not in bundle.data:
+            _attempt(_add, bundle, "text/html", _attempt(tables.html, table))
+        _attempt(_add, bundle, tables.MIME, _attempt(tables.columns, table))
     return bundle
 
 
@@ -125,6 +131,13 @@ def _is_image(value: Any) -> bool:
 
 
 def _image_png(image: Any) -> bytes:
+    try:
+        return _saved(image)
+    except OSError:  # such as CMYK, or a float a pixel: PNG has no such form
+        return _saved(image.convert(_AS.get(image.mode, "RGB")))
+
+
+def _saved(image: Any) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
     return buffer.getvalue()

@@ -18,32 +18,36 @@ _MISSING = ("NaTType", "NAType")
 Cell = Union[None, bool, int, float, str]
 
 
-def is_table(value: Any) -> bool:
-    """Tell whether a value is a pandas DataFrame or Series."""
-    return _is(value, "DataFrame") or _is(value, "Series")
+def table_of(value: Any) -> Any:
+    """Give the DataFrame of a value that is one, a Series, or a Styler; None of any other."""
+    if _is(value, "pandas", "DataFrame"):
+        return value
+    if _is(value, "pandas", "Series"):
+        return value.to_frame()
+    # pandas.io.formats.style is there only where a Styler was made.
+    return value.data if _is(value, "pandas.io.formats.style", "Styler") else None
 
 
-def html(value: Any) -> str:
-    """Give pandas' own notebook HTML, also for a Series."""
-    frame = value.to_frame() if _is(value, "Series") else value
+def html(frame: Any) -> str:
+    """Give pandas' own notebook HTML."""
     text: str = frame._repr_html_()
     return text
 
 
-def columns(value: Any) -> Dict[str, Any]:
+def columns(frame: Any) -> Dict[str, Any]:
     """Give the first rows column by column.
 
     Returns:
-        columns and dtypes (by position), index and data (one list a column), row_count and column_count of
-        the whole, truncated.
+        columns and dtypes (by position), index and its dtype, data (one list a column), row_count and column_count of the
+        whole, truncated. Missing values are null; infinities are "inf" and "-inf", for JSON has none.
     """
-    frame = value.to_frame() if _is(value, "Series") else value
     rows, width = frame.shape
     head = frame.iloc[:_ROWS, :_COLUMNS]
     return {
         "columns": [_text(name) for name in head.columns],
         "dtypes": [_text(kind) for kind in head.dtypes],
         "index": _cells(head.index),
+        "index_dtype": _text(head.index.dtype),
         # By position: names of columns may repeat.
         "data": [_cells(head.iloc[:, position]) for position in range(head.shape[1])],
         "row_count": int(rows),
@@ -73,6 +77,6 @@ def _text(value: Any) -> str:
     return clip(str(value), _CELL_CHARACTERS)
 
 
-def _is(value: Any, name: str) -> bool:
-    kind = getattr(sys.modules.get("pandas"), name, None)
+def _is(value: Any, module: str, name: str) -> bool:
+    kind = getattr(sys.modules.get(module), name, None)
     return isinstance(kind, type) and isinstance(value, kind)

@@ -333,39 +333,12 @@ class Failed:
 
 
 FrontMessage: TypeAlias = (
-    Hello
-    | Open
-    | Begin
-    | Pause
-    | Resume
-    | End
-    | Interrupt
-    | File
-    | Close
-    | Count
-    | Fork
-    | Keep
-    | RollBack
-    | Drop
-)
+    Hello | Open | Begin | Pause | Resume | End | Interrupt | File | Close | Count | Fork | Keep | RollBack | Drop
+)  # fmt: skip
 LauncherMessage: TypeAlias = (
-    Ready
-    | Opened
-    | Stopped
-    | Ending
-    | GuestDied
-    | Respawned
-    | BoxLost
-    | FileDone
-    | Closed
-    | Counted
-    | Failed
-    | Forked
-    | Kept
-    | RolledBack
-    | Dropped
-    | CheckpointLost
-)
+    Ready | Opened | Stopped | Ending | GuestDied | Respawned | BoxLost | FileDone | Closed | Counted | Failed
+    | Forked | Kept | RolledBack | Dropped | CheckpointLost
+)  # fmt: skip
 
 _TYPES = {
     kind.op: kind

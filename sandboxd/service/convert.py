@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from sandboxd.sessions import Answer, Item, OneShot, RingEvent, Session
 
 DISPLAY_MAX_BYTES = 3 << 20
+_PLAIN = "text/plain"
 _MESSAGE_BYTES = 256 << 10  # up to which events share a message
 _TEXT_MAX_BYTES = 256 << 10  # of each of the texts that a result may have
 
@@ -303,17 +304,21 @@ def _usage(usage: Usage) -> pb.Usage:
 
 
 def _display(display: Display) -> pb.Display:
+    """Make the message of a display: the smallest forms first, and a word about each that does not fit."""
     message = pb.Display(is_result=display.is_result, dropped_bytes=display.dropped_bytes)
-    room = DISPLAY_MAX_BYTES
+    room, left_out = DISPLAY_MAX_BYTES, ""
     for mime, value in sorted(display.data.items(), key=lambda pair: len(pair[1])):
         size = len(mime) + (len(value) if isinstance(value, bytes) else len(value.encode("utf-8", "replace")))
-        room -= size
-        if room < 0:
+        if size > room:
             message.dropped_bytes += size
+            left_out += f"\n[{_cut(mime)} left out: {size:,} bytes are over the limit]"
         elif isinstance(value, bytes):
             message.data[_cut(mime)].raw = value
         else:
             message.data[_cut(mime)].text = _text(value)
+        room -= min(size, room)
+    if left_out:
+        message.data[_PLAIN].text = (message.data[_PLAIN].text + left_out).lstrip("\n")
     return message
 
 

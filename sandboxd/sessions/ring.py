@@ -124,7 +124,9 @@ class EventRing:
     def _append_display(self, event: Display) -> None:
         size = sum(len(value) for value in event.data.values())
         if self._display_bytes + size > DISPLAY_TOTAL_BYTES or self._displays >= DISPLAYS_MAX:
-            event = Display({}, is_result=event.is_result, dropped_bytes=event.dropped_bytes + size)
+            told = f"[display left out: {size:,} bytes are over the limit of a snippet]"
+            lost = event.dropped_bytes + size
+            event = Display({"text/plain": told}, is_result=event.is_result, dropped_bytes=lost)
             if self._displays >= DISPLAYS_MAX + 1:
                 return  # one such marker says it; a flood of empty displays adds nothing
         self._display_bytes += sum(len(value) for value in event.data.values())

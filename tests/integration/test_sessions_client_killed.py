@@ -1,4 +1,7 @@
-"""A client killed with SIGKILL in each phase: its sessions, clones and checkpoints end with their leases, and nothing is left."""
+"""A client killed with SIGKILL in each phase: sessions, clones and checkpoints end with their leases, and nothing is left.
+
+What runs goes on to its own end, which is its deadline here; then the lease runs.
+"""
 
 from __future__ import annotations
 
@@ -50,9 +53,20 @@ if phase == "idle":
 running = "import os, time\\nprint('go', flush=True)\\nif os.fork() == 0: time.sleep(60)\\ntime.sleep(60)"
 if phase == "executing":
     (clone,) = opened.fork()
-    clone.run_code(running, on_stdout=lambda _: ready())
+    clone.run_code(running, timeout=2, on_stdout=lambda _: ready())
 if phase == "executing to be rolled back":
-    opened.run_code(running, on_error="rollback", on_stdout=lambda _: ready())
+    opened.run_code(running, timeout=2, on_error="rollback", on_stdout=lambda _: ready())
+if phase == "in a tool call":
+    def slow() -> int:
+        "Take long."
+        ready()
+        time.sleep(60)
+        return 1
+    few = Limits(memory_bytes=256 << 20, tool_seconds=2)
+    opened.close()
+    with Sandbox("unscreened", address, limits=few, tools=[slow]) as original:
+        (clone,) = original.fork()
+        clone.run_code("slow()", timeout=2)
 if phase == "forking":
     ready()
     while True:
@@ -68,7 +82,16 @@ if phase == "going back":
     while True:
         opened.rollback("a")
 """
-PHASES = ("opening", "idle", "executing", "executing to be rolled back", "forking", "keeping", "going back")
+PHASES = (
+    "opening",
+    "idle",
+    "executing",
+    "executing to be rolled back",
+    "in a tool call",
+    "forking",
+    "keeping",
+    "going back",
+)
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +133,7 @@ def stats(daemon: Daemon) -> pb.StatsResponse:
 def snapshot(daemon: Daemon) -> Snapshot:
     """Take stock of what is the daemon's; of the kernel's files for open connections there may be more or less."""
     taken = Snapshot.take(root=daemon.process.pid, directories=[daemon.runtime_dir])
-    return Snapshot({name: taken.rows[name] for name in ("processes", "namespaces", "mounts", "files")})
+    return Snapshot({name: taken.rows[name] for name in ("processes", "namespaces", "files")})
 
 
 def groups(daemon: Daemon) -> set[Path]:

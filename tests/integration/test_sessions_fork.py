@@ -487,3 +487,52 @@ def test_clones_run_at_the_same_time(sandbox: Sandbox) -> None:
     assert results == [Outcome.OK, Outcome.OK]
     for clone in clones:
         clone.close()
+
+
+def test_a_clone_has_the_tools_of_its_original_and_each_calls_through_its_own_stream(daemon: Daemon) -> None:
+    calls: list[str] = []
+
+    def lookup(key: str) -> str:
+        """Look a key up."""
+        calls.append(key)
+        return key.upper()
+
+    with Sandbox("unscreened", daemon.address, tools=[lookup]) as sandbox:
+        assert text(sandbox, "lookup('original')") == "'ORIGINAL'"
+        sandbox.checkpoint("a")
+        left, right = sandbox.fork(2)
+        with left, right:
+            results: list[str | None] = []
+            code = "[lookup(name + str(n)) for n in range(5)][-1]"
+            threads = [
+                threading.Thread(
+                    target=lambda c=clone, n=name: results.append(text(c, f"name = {n!r}; {code}"))
+                )
+                for name, clone in (("left", left), ("right", right))
+            ]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            assert sorted(results) == ["'LEFT4'", "'RIGHT4'"]
+        sandbox.rollback("a")
+        assert text(sandbox, "lookup('after')") == "'AFTER'"
+    assert len(calls) == 12
+
+
+def test_a_call_that_failed_its_snippet_happened_although_the_snippet_is_taken_back(daemon: Daemon) -> None:
+    """What a tool did outside is not undone: the result says which calls there were."""
+    done: list[int] = []
+
+    def act(n: int) -> int:
+        """Do something that lasts."""
+        done.append(n)
+        return n
+
+    with Sandbox("unscreened", daemon.address, tools=[act]) as sandbox:
+        execution = sandbox.run_code("x = act(1) + act(2)\n1 / 0", on_error="rollback")
+        assert execution.rolled_back
+        assert [(use.tool, str(use.state)) for use in execution.tool_calls] == [("act", "finished")] * 2
+        assert done == [1, 2]
+        assert sandbox.run_code("'x' in globals()").text == "False"
+        assert text(sandbox, "act(3)") == "3", "calls are numbered on"

@@ -40,7 +40,7 @@ ELSEWHERE = {
     "API-045": f"{HERE}::test_output_is_never_a_template",
     "CLI-001": "property/test_terminal_filter.py::test_nothing_that_drives_or_deceives_a_terminal_is_left",
     "CLI-002": "property/test_terminal_filter.py::test_nothing_that_drives_or_deceives_a_terminal_is_left",
-    "CLI-005": "unit/client/test_client_gather.py::test_a_result_never_renders_itself",
+    "CLI-005": "unit/client/test_client_gather.py::test_a_notebook_gets_markup_in_a_frame_that_runs_and_loads_nothing",
     "CLI-008": "unit/client/test_client_gather.py::test_types_that_lie_are_absent_or_replaced",
     "CLI-012": "unit/client/test_client_files.py::test_bytes_go_there_and_back",
 }

@@ -106,8 +106,34 @@ def test_a_result_gives_its_formats() -> None:
     assert shown.formats() == ("text/plain", "text/html", "image/png", "application/json")
 
 
-def test_a_result_never_renders_itself() -> None:
-    assert not [name for name in dir(Result) if name.startswith("_repr_") or name == "_ipython_display_"]
+def test_a_notebook_gets_markup_in_a_frame_that_runs_and_loads_nothing() -> None:
+    markup = '"><script>alert(1)</script><img src=https://elsewhere.example/x onerror=alert(1)></iframe>'
+    for mime in ("text/html", "image/svg+xml"):
+        shown = Result({mime: markup, "text/plain": "a\x1b[2Jb"})._repr_mimebundle_()
+        assert set(shown) == {"text/plain", "text/html"}
+        assert shown["text/plain"] == "a\ufffd[2Jb"
+        frame = str(shown["text/html"])
+        assert frame.startswith('<iframe sandbox="" ')
+        assert frame.count("<") == 2, "the markup got out of the attribute"
+        assert "default-src &#x27;none&#x27;" in frame
+    assert [name for name in dir(Result) if name.startswith("_repr_") or name == "_ipython_display_"] == [
+        "_repr_mimebundle_"
+    ]
+
+
+def test_a_notebook_gets_pictures_that_are_ones() -> None:
+    png, jpeg = b"\x89PNG\r\n\x1a\n...", b"\xff\xd8\xff..."
+    shown = Result({"image/png": png, "image/jpeg": jpeg})._repr_mimebundle_()
+    assert (shown["image/png"], shown["image/jpeg"]) == (png, jpeg)
+    lying = Result({"image/png": b"<svg>", "image/jpeg": "text", "application/javascript": "alert(1)"})
+    assert set(lying._repr_mimebundle_()) == {"text/plain"}
+
+
+def test_a_table_that_lies_is_none() -> None:
+    mime = "application/vnd.sandboxd.table+json"
+    assert Result({mime: '{"columns": ["a"]}'}).table == {"columns": ["a"]}
+    assert [Result({mime: text}).table for text in ("[1]", "{", "7")] == [None] * 3
+    assert Result({"application/pdf": b"%PDF"}).pdf == b"%PDF"
 
 
 @pytest.mark.parametrize("claim", ["[" * 100_000, "1" * 10_000, "{", "nope", "\ud800"])

@@ -122,7 +122,8 @@ def test_displays_have_a_budget_and_are_then_counted():
     for _ in range(3):
         made.append(half)
     last = made.entries()[-1].event
-    assert (last.data, last.dropped_bytes) == ({}, DISPLAY_TOTAL_BYTES // 2)
+    assert (list(last.data), last.dropped_bytes) == (["text/plain"], DISPLAY_TOTAL_BYTES // 2)
+    assert "8,388,608 bytes" in last.data["text/plain"]
     for _ in range(2 * DISPLAYS_MAX):
         made.append(Display({}))
     assert len(made.entries()) <= DISPLAYS_MAX + 1
