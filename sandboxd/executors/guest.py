@@ -26,10 +26,11 @@ DRAIN_ROUNDS = 32
 MAX_HELD_PIECES = 16
 # Between two reads of a pipe whose output is over its limit: a flood costs the loop, which serves all, next to nothing.
 FLOOD_PAUSE_SECONDS = 0.005
-# After a read of so much at once. 64 MB/s a stream is more than a client takes; all such streams together get 256 MB/s, so
-# that the loop, and the CPUs, stay free for who prints little. A program may wait for this process, never for its client.
+# Between two reads that follow each other soon: a program that prints in a loop costs one read a millisecond, and a stream
+# gets 64 MB/s, which is more than a client takes. All that print so much together get 256 MB/s, so that the loop, and the
+# CPUs, stay free for who prints little. A program may wait for this process then, never for its client.
+SOON_SECONDS, PAUSE_SECONDS = 0.002, 0.001
 MUCH_BYTES = READ_BYTES // 2
-FULL_PAUSE_SECONDS = 0.001
 FULL_SHARE_SECONDS = 0.00025
 _full_pipes: set[int] = set()  # descriptors of this process, all of one loop
 
@@ -69,6 +70,7 @@ class GuestLink:
         self._finished: asyncio.Future[Claim | None] | None = None
         self._held: list[tuple[str, bytes]] = []  # printed between cells; belongs to the next one
         self._flooded = False
+        self._read_at = dict.fromkeys(self._pipes, 0.0)
         for stream in self._pipes:
             self._listen(stream)
         self.rest()
@@ -126,14 +128,17 @@ class GuestLink:
             self._loop.add_reader(fd, self._pipe_told, stream, fd)
 
     def _pipe_told(self, stream: str, fd: int) -> None:
+        """Read a pipe: at once what comes alone, and then for a moment no more, so that much comes in large pieces."""
         size = self._pipe_readable(stream, fd)
-        if size < MUCH_BYTES:
-            _full_pipes.discard(fd)
-        if size >= MUCH_BYTES or (size and self._flooded):
+        before, self._read_at[stream] = self._read_at[stream], self._loop.time()
+        if size >= MUCH_BYTES:
             _full_pipes.add(fd)
+        else:
+            _full_pipes.discard(fd)
+        if size and (self._flooded or self._read_at[stream] - before < SOON_SECONDS):
             self._loop.remove_reader(fd)
-            full = max(FULL_PAUSE_SECONDS, len(_full_pipes) * FULL_SHARE_SECONDS)
-            self._loop.call_later(FLOOD_PAUSE_SECONDS if self._flooded else full, self._listen, stream)
+            pause = max(PAUSE_SECONDS, len(_full_pipes) * FULL_SHARE_SECONDS if size >= MUCH_BYTES else 0)
+            self._loop.call_later(FLOOD_PAUSE_SECONDS if self._flooded else pause, self._listen, stream)
 
     def _pipe_readable(self, stream: str, fd: int) -> int:
         try:
