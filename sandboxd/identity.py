@@ -59,7 +59,7 @@ class SessionIds:
         if content.rpartition(".")[0] != self._incarnation:
             raise SandboxdError(
                 Code.SESSION_LOST,
-                "the daemon was restarted: the session's variables and files are gone",
+                "the daemon was restarted: the session's variables, files, clones and checkpoints are gone",
                 remedy="Open a new session and upload its files again.",
                 failure=FailureClass.SESSION_LOST,
                 session=display_id,

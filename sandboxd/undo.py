@@ -54,6 +54,10 @@ class SafetyNet:
         self._record = record
         self._since = ""  # before which execution the checkpoint was taken; "" is none
         self._absent = ""  # why there is none
+        self._restored = (
+            ""  # before which execution the session is again, since its interpreter was lost in between
+        )
+        self._lost_before = False  # an earlier loss that no result has told of yet
 
     @contextlib.asynccontextmanager
     async def under(self, snippet: Revocable) -> AsyncIterator[None]:
@@ -71,16 +75,22 @@ class SafetyNet:
 
     async def settle(self, snippet: Revocable, result: Result) -> Result:
         """Take the snippet back where its result demands it, and say so in the result."""
-        lost = self._per_snippet and result.variables_lost
+        lost = self._per_snippet and result.variables_lost and not self._lost_before
         wanted = snippet.rollback_on_error and result.outcome is not Outcome.OK
+        restored, self._restored = self._restored, ""
+        if restored:
+            result = dataclasses.replace(result, restored_from=restored)
         if wanted or lost:
-            result = await self._return(snippet, result, "on_error" if wanted else "interpreter_lost")
+            result = await self._return(
+                snippet, result, "on_error" if wanted else "interpreter_lost", lost=lost
+            )
         await self._fold()
         return result
 
     async def _spread(self, snippet: Revocable) -> None:
         if not (self._per_snippet or snippet.rollback_on_error):
             return
+        await self._mend(snippet)
         try:
             await self._box.checkpoint(BEFORE)
         except SandboxdError as error:
@@ -93,7 +103,19 @@ class SafetyNet:
             return
         self._since, self._absent = snippet.execution_id, ""
 
-    async def _return(self, snippet: Revocable, result: Result, cause: str) -> Result:
+    async def _mend(self, snippet: Revocable) -> None:
+        """Bring back an interpreter that was lost between two snippets, where there is a checkpoint of the last one."""
+        if self._box.variables_lost and self._since:
+            try:
+                await self._box.rollback(BEFORE)
+            except SandboxdError as error:
+                self._record("rollback_failed", error.code.value, snippet.execution_id)
+            else:
+                self._restored = f"before:{self._since}"
+                self._record("rolled_back", "interpreter_lost", snippet.execution_id)
+        self._lost_before = self._box.variables_lost
+
+    async def _return(self, snippet: Revocable, result: Result, cause: str, *, lost: bool) -> Result:
         if self._since != snippet.execution_id:
             return _told(result, f"not restored: {self._absent}")
         try:
@@ -110,8 +132,8 @@ class SafetyNet:
         return dataclasses.replace(
             result,
             rolled_back=cause == "on_error",
-            restored_from=f"before:{snippet.execution_id}" if result.variables_lost else "",
-            variables_lost=False,
+            restored_from=f"before:{snippet.execution_id}" if lost else result.restored_from,
+            variables_lost=self._lost_before,
         )
 
     async def _fold(self) -> None:
@@ -126,6 +148,7 @@ class SafetyNet:
 
 
 def _told(result: Result, why: str) -> Result:
+    """Say why a snippet was not taken back; a rollback that failed may have cost the interpreter."""
     evidence = result.evidence
     detail = f"{evidence.detail}; {why}" if evidence.detail else why
     return dataclasses.replace(result, evidence=dataclasses.replace(evidence, detail=detail))

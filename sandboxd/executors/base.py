@@ -88,10 +88,10 @@ class ToolPort(Protocol):
         """Say when the client has a call to run, and when it has none any more: the clock stands still between."""
 
     def call(self, call: GuestCall, answer: Callable[[ToolAnswer], None]) -> None:
-        """Take a call; `answer` is called once, at once or later, unless `drop` or `finish` came first."""
+        """Take a call; `answer` is called once, at once or later, unless `finish` came first."""
 
     def drop(self, number: int) -> None:
-        """Nobody inside waits for this call any more."""
+        """Nobody inside waits for this call any more; its answer ends it all the same."""
 
     def finish(self) -> ToolTally:
         """The execution is over: cut off what is out."""
@@ -156,6 +156,10 @@ class Box(Protocol):
 
     workdir: str
     """Where relative paths lead: /work, and for a clone a directory of its own."""
+
+    @property
+    def variables_lost(self) -> bool:
+        """Whether the interpreter was replaced, and no result has said so yet."""
 
     async def fork(self, count: int) -> list[Box]:
         """Clone the idle interpreter, all or none. Each clone is a box of the same tree with a life of its own.

@@ -67,6 +67,7 @@ class GuestLink:
         self._on_call: Callable[[GuestCall], None] = lambda _: None
         self._on_drop: Callable[[int], None] = lambda _: None
         self._calls_out: set[int] = set()
+        self._calls_dropped: set[int] = set()
         self._finished: asyncio.Future[Claim | None] | None = None
         self._held: list[tuple[str, bytes]] = []  # printed between cells; belongs to the next one
         self._flooded = False
@@ -112,9 +113,16 @@ class GuestLink:
         if answer.number not in self._calls_out:
             return
         self._calls_out.discard(answer.number)
-        self._control.send(json.dumps(_answer(answer), ensure_ascii=False).encode("utf-8", "replace"))
+        if answer.number in self._calls_dropped:
+            self._calls_dropped.discard(answer.number)
+        else:
+            self._control.send(json.dumps(_answer(answer), ensure_ascii=False).encode("utf-8", "replace"))
         if len(self._calls_out) < MAX_CALLS_OUT:
             self._control.release()
+
+    def order(self, body: bytes) -> None:
+        """Send a frame that no cell belongs to, between cells."""
+        self._control.send(body)
 
     # ---- hearing --------------------------------------------------------------------------------------------
 
@@ -167,8 +175,8 @@ class GuestLink:
             self._take_call(frame)
         elif frame["op"] == "drop":
             number = _number(frame["call"])
-            if number in self._calls_out:
-                self._calls_out.discard(number)
+            if number in self._calls_out and number not in self._calls_dropped:
+                self._calls_dropped.add(number)  # and out, until the port has done with it
                 self._on_drop(number)
         elif frame["op"] == "result" and not self._finished.done():
             self._finished.set_result(_claim(frame))
@@ -206,6 +214,7 @@ class GuestLink:
         self._on_call = lambda _: None
         self._on_drop = lambda _: None
         self._calls_out.clear()
+        self._calls_dropped.clear()
         self._control.release()
         self._on_output = self._hold
 

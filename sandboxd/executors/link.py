@@ -78,7 +78,11 @@ class Link:
         | protocol.End
         | protocol.File
         | protocol.Close
-        | protocol.Count,
+        | protocol.Count
+        | protocol.Fork
+        | protocol.Keep
+        | protocol.RollBack
+        | protocol.Drop,
         kind: type[Reply],
         arrived: Callable[[Reply, list[int]], None] | None = None,
     ) -> tuple[Reply, list[int]]:
@@ -134,8 +138,10 @@ class Link:
     def _drop(self, reply: protocol.LauncherMessage, fds: list[int]) -> None:
         """Let go of a reply that nobody waits for; a box that nobody has is closed, or it would have no owner."""
         _close_all(fds)
-        if isinstance(reply, protocol.Opened):
+        if isinstance(reply, protocol.Opened | protocol.Forked):
             self.tell(protocol.Close(self.number(), reply.box))
+        elif isinstance(reply, protocol.Kept):
+            self.tell(protocol.Drop(self.number(), reply.box, reply.checkpoint))
 
     def _on_end(self, reason: str) -> None:
         self._channel = None

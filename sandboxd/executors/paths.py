@@ -9,7 +9,7 @@ from sandboxd.errors import Code, SandboxdError
 from sandboxd.executors.base import FileStat
 
 MAX_PATH_BYTES = 1024
-_ROOT = "/work"
+ROOT = "/work"
 
 _ERRORS = {
     "ENOENT": (Code.FILE_NOT_FOUND, "does not exist"),
@@ -40,7 +40,7 @@ def relative(path: str) -> str:
     Raises:
         SandboxdError: FILE_PATH_INVALID.
     """
-    inner = path[len(_ROOT) :].lstrip("/") if path == _ROOT or path.startswith(_ROOT + "/") else path
+    inner = path[len(ROOT) :].lstrip("/") if path == ROOT or path.startswith(ROOT + "/") else path
     parts = [part for part in inner.split("/") if part not in ("", ".")]
     too_long = len(path.encode("utf-8", "surrogatepass")) > MAX_PATH_BYTES
     if inner.startswith("/") or ".." in parts or too_long or not all(map(_may_stand, path)):

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from sandboxd.environments import load_environment
 from sandboxd.errors import SandboxdError
-from sandboxd.events import PoolStats
+from sandboxd.events import PoolStats, Protection
 from sandboxd.executors.base import BoxSpec, EnvironmentInfo
+from sandboxd.executors.forks import Home
 from sandboxd.executors.link import START_SECONDS, Link, as_start_error
 from sandboxd.executors.process_box import ProcessBox
 from sandboxd.launcher import protocol
@@ -112,9 +113,10 @@ class ProcessExecutor:
         made: list[ProcessBox] = []
 
         def arrived(opened: protocol.Opened, fds: list[int]) -> None:
-            box = self._boxes[opened.box] = ProcessBox(link, spec, opened, fds)
-            box.on_closed = lambda: self._forget(opened.box, box)
-            made.append(box)
+            counters = dict(zip(opened.counters, fds[3:], strict=True))
+            protections = tuple(Protection(*row) for row in opened.protections)
+            home = Home(link, spec.limits, protections, opened.python, opened.pooled, counters, self._make)
+            made.append(self._make(home, opened, fds[:3]))
 
         try:
             await link.ask(request, protocol.Opened, arrived)
@@ -123,6 +125,11 @@ class ProcessExecutor:
                 box.abandon()  # it came in the same turn as the caller gave up
             raise
         return made[0]
+
+    def _make(self, home: Home, born: protocol.Opened | protocol.Forked, fds: list[int]) -> ProcessBox:
+        box = self._boxes[born.box] = ProcessBox(home, born, fds)
+        box.on_closed = lambda: self._forget(born.box, box)
+        return box
 
     def _forget(self, number: int, box: ProcessBox) -> None:
         if self._boxes.get(number) is box:  # another launcher counts from 1 again
@@ -173,6 +180,8 @@ class ProcessExecutor:
             box.ending(message)
         elif isinstance(message, protocol.Respawned):
             box.respawned(message, fds)
+        elif isinstance(message, protocol.CheckpointLost):
+            box.checkpoint_lost(message)
         elif isinstance(message, protocol.BoxLost):
             box.lost(message.detail)
 

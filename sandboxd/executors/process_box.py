@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import itertools
 import json
 import os
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from sandboxd.errors import Code, FailureClass, SandboxdError
-from sandboxd.events import Protection, Result
+from sandboxd.events import Result
 from sandboxd.executors import paths
-from sandboxd.executors.base import BoxSpec, FileStat, Job, Sink
+from sandboxd.executors.base import Box, FileStat, Job, Sink
+from sandboxd.executors.forks import Forks, Home
 from sandboxd.executors.guest import GuestLink
-from sandboxd.executors.link import Link
 from sandboxd.executors.made import MadeFiles
 from sandboxd.executors.run import Run
 from sandboxd.launcher import protocol
@@ -30,20 +31,18 @@ MAX_LISTING_BYTES = 32 << 20  # 10,000 names of 255 bytes, each byte escaped as 
 class ProcessBox:
     """One sandbox of the process tier. State is touched on the event loop only."""
 
-    workdir = "/work"
-
-    def checkpoints(self) -> tuple[tuple[str, float], ...]:
-        """See `Box.checkpoints`."""
-        return ()
-
-    def __init__(self, link: Link, spec: BoxSpec, opened: protocol.Opened, fds: list[int]) -> None:
-        self.protections = tuple(Protection(*row) for row in opened.protections)
-        self.python_version = opened.python
-        self.pooled = opened.pooled
+    def __init__(self, home: Home, born: protocol.Opened | protocol.Forked, fds: list[int]) -> None:
+        self.protections, self.python_version, self.pooled = (
+            home.protections,
+            home.python_version,
+            home.pooled,
+        )
+        self.workdir = born.workdir if isinstance(born, protocol.Forked) else paths.ROOT
         self.on_closed: Callable[[], Any] = lambda: None
-        self._link = link
-        self._number = opened.box
-        self._limits = spec.limits
+        self._home = home
+        self._link = home.link
+        self._number = born.box
+        self._limits = home.limits
         self._executions = itertools.count(1)
         self._uploads = itertools.count(1)
         self._upload_of: defaultdict[str, list[int]] = defaultdict(list)
@@ -58,24 +57,35 @@ class ProcessBox:
         self._closed = False
         self._callback: Callable[[str], None] | None = None
         self._guest: asyncio.Future[GuestLink] = asyncio.get_running_loop().create_future()
-        self._guest.set_result(GuestLink(fds[:3], self._violation))
-        self._counters = dict(zip(opened.counters, fds[3:], strict=True))
-        self._meter = Meter(self._counters)
-        self._meter.watch(opened.guest_pid)
-        self._made = MadeFiles(self._counters.get(SCRATCH), self._changes)
+        self._guest.set_result(GuestLink(fds, self._violation))
+        self._meter = Meter(home.counters)
+        self._meter.watch(born.guest_pid)
+        self._forks = Forks(home, self._number)
+        home.enter(self)
+        self._made = MadeFiles(home.counters.get(SCRATCH), self._changes)
+
+    @property
+    def variables_lost(self) -> bool:
+        """See `Box.variables_lost`."""
+        return self._variables_lost
 
     # ---- executing ------------------------------------------------------------------------------------------
 
     async def execute(self, job: Job, sink: Sink) -> Result:
         """Run one job to its end; see `Box.execute`."""
+        with self._alone():  # taken before the wait for an interpreter that is being replaced
+            self._cancelled = ""
+            return await self._execute(job, sink)
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
         if self._busy:
             raise SandboxdError(
                 Code.SESSION_BUSY, "The session is executing.", failure=FailureClass.NOT_STARTED
             )
-        self._cancelled = ""
-        self._busy = True  # taken before the wait for an interpreter that is being replaced
+        self._busy = True
         try:
-            return await self._execute(job, sink)
+            yield
         finally:
             self._busy = False
 
@@ -85,6 +95,7 @@ class ProcessBox:
             await self._last.settle()
         guest = await self._ready_guest()
         self._check_open()
+        self._meter.share(shared=len(self._home.boxes) > 1)
         run = self._run = Run(
             self._link, self._number, next(self._executions),
             guest=guest, meter=self._meter, limits=self._limits, sink=sink,
@@ -138,15 +149,28 @@ class ProcessBox:
 
     def guest_died(self, message: protocol.GuestDied) -> None:
         """The launcher says that the interpreter is gone."""
-        if not self._guest.done() or self._guest.exception() is not None:
+        if message.cause == "oom":
+            self._home.killed_by_memory(self)
+        old = self._guest_gone()
+        if old is None:
             return
-        old = self._guest.result()
-        self._guest = asyncio.get_running_loop().create_future()
         if self._run is not None:
             self._run.died(message)
         else:
             self._variables_lost = True
         old.close()
+
+    def memory_killed_another(self) -> None:
+        """The memory limit of the tree killed another member's interpreter: none of this one's."""
+        self._meter.oom_of_others += 1
+
+    def _guest_gone(self) -> GuestLink | None:
+        """Wait for another interpreter from here on; returns the last one's ends, if it was not gone before."""
+        if not self._guest.done() or self._guest.exception() is not None:
+            return None
+        old = self._guest.result()
+        self._guest = asyncio.get_running_loop().create_future()
+        return old
 
     def ending(self, message: protocol.Ending) -> None:
         """The launcher makes the running execution end."""
@@ -155,12 +179,80 @@ class ProcessBox:
 
     def respawned(self, message: protocol.Respawned, fds: list[int]) -> None:
         """The launcher started the next interpreter."""
-        self._meter.watch(message.guest_pid)
+        self._take_guest(message.guest_pid, fds)
+
+    def _take_guest(self, guest_pid: int, fds: list[int]) -> None:
+        self._meter.watch(guest_pid)
         if self._guest.done():  # closed or lost meanwhile
             for fd in fds:
                 os.close(fd)
         else:
             self._guest.set_result(GuestLink(fds, self._violation))
+
+    # ---- clones and checkpoints -----------------------------------------------------------------------------
+
+    async def fork(self, count: int) -> list[Box]:
+        """See `Box.fork`."""
+        with self._alone():
+            guest = await self._idle_guest()
+            self._home.check_room(count)
+            clones: list[Box] = []
+            try:
+                for _ in range(count):
+                    clones.append(await self._forks.clone(guest))  # noqa: PERF401  what is made must be known when one fails
+            except BaseException:
+                for clone in clones:
+                    await clone.close()
+                raise
+            return clones
+
+    async def checkpoint(self, name: str) -> None:
+        """See `Box.checkpoint`."""
+        with self._alone():
+            await self._forks.keep(await self._idle_guest(), name)
+
+    async def rollback(self, name: str) -> None:
+        """See `Box.rollback`."""
+        with self._alone():
+            self._check_open()
+            kept = self._forks.find(name)
+            await self._settle()
+            await self._forks.roll_back(kept, self._rolled_back)
+
+    def _rolled_back(self, rolled: protocol.RolledBack, fds: list[int]) -> None:
+        """Another interpreter is in the place of the last one, which is dead: only now may the ends of its sockets close."""
+        if (old := self._guest_gone()) is not None:
+            old.close()
+        self._variables_lost = False
+        self._take_guest(rolled.guest_pid, fds)
+
+    async def drop_checkpoint(self, name: str) -> None:
+        """See `Box.drop_checkpoint`."""
+        self._check_open()
+        await self._forks.drop(name)
+
+    def checkpoints(self) -> tuple[tuple[str, float], ...]:
+        """See `Box.checkpoints`."""
+        return self._forks.listed()
+
+    def checkpoint_lost(self, message: protocol.CheckpointLost) -> None:
+        """The launcher says that a checkpoint's process is gone."""
+        self._forks.lost(message.checkpoint)
+
+    async def _idle_guest(self) -> GuestLink:
+        guest = await self._ready_guest()
+        self._check_open()
+        await self._settle()
+        return guest
+
+    async def _settle(self) -> None:
+        """See that no signal of the last execution is on its way, and that its end is told."""
+        self._stay_awake()
+        if self._last is not None and self._last.contested:
+            await self._last.settle()
+        if self._ran is not None:
+            self._ran.rest()
+            self._ran = None
 
     def on_lost(self, callback: Callable[[str], None]) -> None:
         """See `Box.on_lost`."""
@@ -182,8 +274,8 @@ class ProcessBox:
 
     def _drop_guest(self, reason: str) -> None:
         self._stay_awake()
-        while self._counters:
-            os.close(self._counters.popitem()[1])
+        self._forks.close()
+        self._home.leave(self)
         if self._guest.done():
             if self._guest.exception() is None:
                 self._guest.result().close()

@@ -52,7 +52,11 @@ class Run:
     async def go(self, job: Job) -> Result:
         """Start the clocks, send the cell, wait for its end."""
         before, started = self._read(self._meter.begin), time.monotonic()
-        self._link.tell(protocol.Begin(self._box, self._number, job.deadline_seconds, before.counters()))
+        self._link.tell(
+            protocol.Begin(
+                self._box, self._number, job.deadline_seconds, before.counters(), self._meter.shared
+            )
+        )
         self._port = job.port
         if job.port is not None:
             job.port.begin(self._clock.stand)

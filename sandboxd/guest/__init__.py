@@ -21,7 +21,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Mapping
-    from typing import Any, NoReturn
+    from typing import Any, NoReturn, Optional
+
+    from sandboxd.guest.forking import Cradle
 
 __all__ = ("serve", "warm")
 
@@ -44,11 +46,12 @@ def warm(settings: Mapping[str, Any]) -> None:
     preload.preload(settings)
 
 
-def serve(control: socket.socket, settings: Mapping[str, Any]) -> NoReturn:
+def serve(control: socket.socket, settings: Mapping[str, Any], cradle: Optional[Cradle] = None) -> NoReturn:
     """Serve cells until the control socket closes; never returns. `warm` comes first.
 
     Args:
         control: the connected stream socket to the daemon.
         settings: as for `warm`.
+        cradle: what it can do about clones of its own; None where it can have none.
     """
-    _loaded[0](control, settings)
+    _loaded[0](control, settings, cradle)

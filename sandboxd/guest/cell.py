@@ -95,9 +95,14 @@ class Interpreter:
         self._restriction = Restriction(workdir)
         self.prepare()
 
-    def offer(self, functions: Dict[str, Any], errors: Dict[str, Any]) -> None:
+    def offer(self, functions: Dict[str, Any], errors: Dict[str, Any], text: str) -> None:
         """Give restricted programs these tools, in place of those they had."""
-        self._restricted.offer(functions, errors)
+        self._restricted.offer(functions, errors, text)
+
+    def move(self, workdir: str) -> None:
+        """Take another work directory."""
+        if self._restriction is not None:
+            self._restriction.move(workdir)
 
     def run(self, code: str, filename: str, program: bytes = b"") -> Any:
         """Run a cell, or what was compiled of it, and give the value of its last expression, or None.

@@ -7,6 +7,7 @@ then seems to run a loop for ever after. `CellLoop.settle` mends that between ce
 from __future__ import annotations
 
 import asyncio
+import signal
 from typing import Any, Coroutine, Optional
 
 _get_running_loop = asyncio._get_running_loop  # noqa: SLF001
@@ -38,6 +39,37 @@ class CellLoop:
         if _get_running_loop() is not None:
             _set_running_loop(None)
         if self._loop is not None and (self._loop.is_running() or getattr(self._loop, "_stopping", False)):
+            self._loop = None
+
+    def remake(self) -> None:
+        """Give the loop of a clone a selector and a wake-up pipe of its own. Pending tasks and timers live on on both sides.
+
+        An epoll set is shared by a fork: to take the original's entries out of it here would take them from the original.
+        So the clone registers in a new one, and only closes its descriptor of the old.
+        """
+        loop: Any = self._loop
+        if loop is None or loop.is_closed():
+            return
+        try:
+            old, ours = loop._selector, loop._ssock.fileno()  # noqa: SLF001
+            new = type(old)()
+            for key in list(old.get_map().values()):
+                if key.fd != ours:
+                    new.register(key.fileobj, key.events, key.data)
+            old.close()
+            loop._ssock.close()  # noqa: SLF001
+            loop._csock.close()  # noqa: SLF001
+            loop._internal_fds -= 1  # noqa: SLF001
+            loop._selector = new  # noqa: SLF001
+            loop._make_self_pipe()  # noqa: SLF001
+            if loop._signal_handlers:  # noqa: SLF001
+                signal.set_wakeup_fd(loop._csock.fileno())  # noqa: SLF001
+        except (
+            AttributeError,
+            OSError,
+            ValueError,
+            KeyError,
+        ):  # another kind of loop, or one that a program broke
             self._loop = None
 
     def _end(self, loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any], *, stopped: bool) -> None:

@@ -7,6 +7,7 @@ notes, groups and "Did you mean" stay as Python formats them. Formatting runs th
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import linecache
 import os
@@ -44,6 +45,10 @@ class Reporter:
 
     def __init__(self, gate: Gate, sources: Sources, settings: Settings) -> None:
         self._gate, self._sources, self._settings = gate, sources, settings
+
+    def move(self, workdir: str) -> None:
+        """Name another work directory in hints."""
+        self._settings = dataclasses.replace(self._settings, workdir=workdir)
 
     def describe(self, error: BaseException, filename: str) -> Description:
         """Describe what a cell raised. Never raises, and no interrupt gets out."""

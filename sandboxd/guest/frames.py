@@ -108,6 +108,10 @@ class Channel:
         self._send_all = _ignore
         self._lock = allocate_lock()  # another thread may have held it at the fork
 
+    def forget(self) -> None:
+        """Drop what was read of the socket that another one has taken the place of."""
+        self._buffer.clear()
+
     def _write(self, data: bytes) -> None:
         with self._lock:
             try:

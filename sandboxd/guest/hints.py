@@ -19,6 +19,7 @@ INTERRUPTED = (
     "or use a faster way."
 )
 
+_ORIGINAL, _CLONES = "/work", "/clones"
 _CHAIN_LENGTH = 10
 _PACKAGES_CHARACTERS = 2000
 _FILES = 20
@@ -108,6 +109,8 @@ def _not_writable(error: OSError, settings: Settings) -> Optional[str]:
     path = os.path.abspath(os.fsdecode(error.filename))
     if path.startswith((settings.workdir + "/", "/tmp/")):  # noqa: S108 - the jail's own
         return None
+    if settings.workdir != _ORIGINAL and (path + "/").startswith((_ORIGINAL + "/", _CLONES + "/")):
+        return f"this session is a clone, and its files are in {settings.workdir}: use relative paths"
     return f"only {settings.workdir} and /tmp can be written; the rest is read-only or hidden"
 
 

@@ -21,7 +21,7 @@ import signal
 import sys
 import threading
 from _signal import getsignal as _get_handler  # type: ignore[import-not-found]  # bare: no enum is built per call
-from typing import TYPE_CHECKING, Any, Tuple
+from typing import TYPE_CHECKING, Any, Mapping, Tuple
 
 if TYPE_CHECKING:
     from sandboxd.guest.settings import Settings
@@ -66,7 +66,7 @@ def cleanse(settings: Settings) -> None:
     """
     _reset_signals()
     atexit._clear()  # noqa: SLF001
-    _reseed()
+    reseed()
     _reset_paths(settings.workdir)
     gc.enable()
 
@@ -98,7 +98,7 @@ def _reset_hooks() -> None:
     builtins.exit = builtins.quit = sys.exit  # type: ignore[assignment]  # the zygote runs without `site`
 
 
-def _reseed() -> None:
+def reseed() -> None:
     """Give this guest random state of its own; a bare clone runs none of Python's fork hooks.
 
     OpenSSL and uuid need nothing: the first sees a new process id and reseeds itself, the second asks the kernel.
@@ -109,14 +109,43 @@ def _reseed() -> None:
         # One number of 32 bits: an array of more would touch, and so copy, half a megabyte of numpy's pages.
         sys.modules["numpy.random"].seed(int.from_bytes(os.urandom(4), "little"))
     for source in _Seen.generators:
-        another = type(source)()
-        source.state = another.state
-        with contextlib.suppress(TypeError):  # numpy before 1.25: what it spawns stays predictable
-            source.__setstate__((another.state, another.seed_seq))
+        _draw_anew(source)
     if "tempfile" in sys.modules:
         sys.modules["tempfile"]._name_sequence = None  # type: ignore[attr-defined]  # noqa: SLF001
     if "multiprocessing.process" in sys.modules:
         sys.modules["multiprocessing.process"].current_process().authkey = os.urandom(32)
+
+
+def _draw_anew(source: Any) -> None:
+    another = type(source)()
+    source.state = another.state
+    with contextlib.suppress(TypeError):  # numpy before 1.25: what it spawns stays predictable
+        source.__setstate__((another.state, another.seed_seq))
+
+
+def reseed_clone(names: Mapping[str, Any]) -> None:
+    """Give a clone random state of its own: the shared generators, and those that a program named and did not seed.
+
+    Nothing tells a `random.Random` that was seeded from one that was not: those stay, as do generators inside other objects.
+    """
+    reseed()
+    generator = getattr(sys.modules.get("numpy.random"), "Generator", None)
+    if generator is None:
+        return
+    for value in list(names.values()):
+        if issubclass(type(value), generator) and _is_drawn(value.bit_generator):
+            _draw_anew(value.bit_generator)
+
+
+def move(before: str, workdir: str) -> None:
+    """Make another directory the program's place."""
+    os.chdir(workdir)
+    sys.path[:] = [workdir if entry == before else entry for entry in sys.path]
+    sys.path_importer_cache.pop(before, None)
+    if os.environ.get("HOME") == before:
+        os.environ["HOME"] = workdir
+    if "multiprocessing.process" in sys.modules:
+        sys.modules["multiprocessing.process"]._children.clear()  # noqa: SLF001  they are the original's
 
 
 def _reset_paths(workdir: str) -> None:

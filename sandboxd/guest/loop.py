@@ -17,15 +17,18 @@ from sandboxd.guest.calls import Calls
 from sandboxd.guest.cell import Interpreter
 from sandboxd.guest.coroutines import CellLoop
 from sandboxd.guest.errors import Reporter
+from sandboxd.guest.forking import Forks
 from sandboxd.guest.frames import EXIT_FAILED, Channel
 from sandboxd.guest.interrupts import Gate
 from sandboxd.guest.settings import Settings
 from sandboxd.guest.streams import Streams
-from sandboxd.guest.tools import Tools
+from sandboxd.guest.tools import Tools, describe
 from sandboxd.guest.writing import Writing
 
 if TYPE_CHECKING:
     import socket
+
+    from sandboxd.guest.forking import Cradle
 
 _REHEARSAL, _REHEARSED = "(lambda: 1 + 1)()", "<rehearsal>"
 _MIXED = "this session runs either plain text or what the restricting compiler made, never both"
@@ -33,14 +36,14 @@ _exit, _getpid, _decode = os._exit, os.getpid, base64.b64decode
 _code_of_exit = SystemExit.__dict__["code"].__get__
 
 
-def serve(control: socket.socket, raw: Mapping[str, Any]) -> NoReturn:
+def serve(control: socket.socket, raw: Mapping[str, Any], cradle: Optional[Cradle] = None) -> NoReturn:
     """Serve cells until the control socket closes; the process ends here."""
     try:
         settings = Settings.of(raw)
         gate = Gate()
         gate.install()  # before signals are unblocked: an early SIGINT is for no cell
         hygiene.cleanse(settings)
-        session = Session(Channel(control, gate), gate, settings)
+        session = Session(Channel(control, gate), gate, settings, cradle)
         # What this process is made of is no object of a program's: `gc.get_objects` leaves out what is frozen.
         gc.freeze()
         session.run()
@@ -53,7 +56,9 @@ def serve(control: socket.socket, raw: Mapping[str, Any]) -> NoReturn:
 class Session:
     """One program's interpreter and all that belongs to it."""
 
-    def __init__(self, channel: Channel, gate: Gate, settings: Settings) -> None:
+    def __init__(
+        self, channel: Channel, gate: Gate, settings: Settings, cradle: Optional[Cradle] = None
+    ) -> None:
         self._channel, self._gate = channel, gate
         self._workdir = settings.workdir
         self._pid = _getpid()
@@ -67,6 +72,7 @@ class Session:
         self._tools = Tools(self._calls)
         self._answer = Answer(settings.repr_limit)
         self._reporter = Reporter(gate, self._interpreter.sources, settings)
+        self._forks = Forks(cradle, self.become, self._interpreter.names)
         self._install()
 
     def run(self) -> NoReturn:
@@ -76,6 +82,10 @@ class Session:
         while True:
             request = self._channel.receive()
             if request.get("op") == "answer":  # to a call that was given up with its cell
+                continue
+            if request.get("op") == "fork":
+                if self._forks.fork(request.get("number")):
+                    self._channel.send({"op": "ready"})  # the clone, on a socket of its own
                 continue
             try:
                 message = self._serve(request)
@@ -98,8 +108,24 @@ class Session:
 
         builtins.final_answer = final_answer  # type: ignore[attr-defined]
         display.install(self._displays)
-        os.register_at_fork(after_in_child=self._channel.close_in_child)
-        os.register_at_fork(after_in_child=self._calls.abandon_in_child)
+        os.register_at_fork(after_in_child=self._after_fork)
+
+    def _after_fork(self) -> None:
+        self._calls.abandon_in_child()
+        if not self._forks.under_way:
+            self._channel.close_in_child()
+
+    def become(self, workdir: str) -> None:
+        """Go on as another member's interpreter, in a process of its own: with its descriptors, pid and work directory."""
+        self._pid = _getpid()
+        self._channel.forget()
+        self._streams.adopt()
+        self._loop.remake()
+        if workdir != self._workdir:
+            hygiene.move(self._workdir, workdir)
+            self._interpreter.move(workdir)
+            self._reporter.move(workdir)
+            self._workdir = workdir
 
     def _serve(self, request: Dict[str, Any]) -> Dict[str, Any]:
         if request.get("op") != "run":
@@ -143,7 +169,9 @@ class Session:
         changed = self._tools.update(text)
         if self._restricted:
             if changed:
-                self._interpreter.offer(self._tools.functions, self._tools.errors)
+                self._interpreter.offer(
+                    self._tools.functions, self._tools.errors, describe(self._tools.functions)
+                )
         else:
             self._tools.install()
 

@@ -39,6 +39,13 @@ class _Descriptor:
         except OSError:
             self._spare = None
 
+    def adopt(self) -> None:
+        """Take the descriptor as it is now for what it is to be: another one was put in its place on purpose."""
+        if self._spare is not None:
+            os.close(self._spare)
+        self._identity = self._identify()
+        self._spare = self._copy()
+
     def raw(self, mode: str, name: str) -> io.FileIO:
         """Open the descriptor; what is closed for good is replaced by nothing."""
         # closefd: a cell that closes the stream must not close the descriptor under its successor.
@@ -72,6 +79,10 @@ class _Output:
     def __init__(self, number: int, name: str) -> None:
         self._descriptor, self._name = _Descriptor(number), name
         self.text = self._open()
+
+    def adopt(self) -> None:
+        """See `_Descriptor.adopt`."""
+        self._descriptor.adopt()
 
     def settle(self) -> None:
         """Flush, and mend what the cell broke."""
@@ -120,6 +131,11 @@ class Streams:
         self._stdin = _Input()
         self._stdout, self._stderr = _Output(_STDOUT, "<stdout>"), _Output(_STDERR, "<stderr>")
         self._put_back()
+
+    def adopt(self) -> None:
+        """Go on with other descriptors 1 and 2, as a clone does; what was written is flushed."""
+        self._stdout.adopt()
+        self._stderr.adopt()
 
     def settle(self) -> None:
         """Flush all output of a cell, and give the next one streams that work. Never raises."""

@@ -14,21 +14,23 @@ import os
 import stat
 from typing import Any, Dict, List, Optional, Tuple
 
-from sandboxd.jail import below, changes, kernel, lockdown, wire
+from sandboxd.jail import below, changes, kernel, lockdown, mounts, wire
 
 MAX_ENTRIES = 10_000
 MAX_UPLOADS = 64  # under way; the front has one at a time
-_uploads: Dict[
-    int, int
-] = {}  # number to descriptor; pid 1 is one thread, and a guest that it forks closes them
+# By member and number. pid 1 is one thread, and a guest that it forks closes them.
+_uploads: Dict[Tuple[int, int], int] = {}
 Answer = Tuple[wire.Message, Optional[int]]
 
 
-def answer(message: wire.Message, *, as_guest: bool) -> Answer:
-    """Carry out one file request; errors become the reply's "error" (an errno name) and never raise."""
+def answer(message: wire.Message, *, as_guest: bool, place: str = mounts.WORK) -> Answer:
+    """Carry out one file request below a member's work directory `place`.
+
+    Errors become the reply's "error" (an errno name) and never raise.
+    """
     reply: wire.Message = {"op": "file", "request": message.get("request")}
     try:
-        with _GuestIds(as_guest), _Root() as root:
+        with _GuestIds(as_guest), _Root(place) as root:
             body, descriptor = _OPERATIONS[str(message.get("do"))](root, str(message["path"]), message)
     except OSError as error:
         reply["error"] = errno.errorcode.get(error.errno or 0, "EIO")
@@ -61,8 +63,22 @@ class _GuestIds:
 
 
 class _Root:
+    """The directory below which a request stays; that of a clone lies where its program can rename, and set links."""
+
+    def __init__(self, place: str) -> None:
+        self.place = place
+
     def __enter__(self) -> int:
-        self.fd = os.open("/work", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        clone = self.place != mounts.WORK
+        self.fd = os.open(
+            mounts.CLONES if clone else mounts.WORK, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+        )
+        if clone:
+            base = self.fd
+            try:
+                self.fd = below.directory(base, os.path.relpath(self.place, mounts.CLONES))
+            finally:
+                os.close(base)
         return self.fd
 
     def __exit__(self, *_: object) -> None:
@@ -81,7 +97,7 @@ def _read(root: int, path: str, _: wire.Message) -> Answer:
 
 def _write(root: int, path: str, message: wire.Message) -> Answer:
     directory, _name = below.split(path)
-    upload = int(message["upload"])
+    upload = int(message["box"]), int(message["upload"])
     if upload in _uploads or len(_uploads) >= MAX_UPLOADS:
         raise OSError(errno.EBUSY, "too many uploads")
     below.make_parents(root, directory)
@@ -95,7 +111,7 @@ def _write(root: int, path: str, message: wire.Message) -> Answer:
 
 
 def _commit(root: int, path: str, message: wire.Message) -> Answer:
-    fd = _uploads.pop(int(message["upload"]))
+    fd = _uploads.pop((int(message["box"]), int(message["upload"])))
     try:
         if not message["keep"]:
             return {}, None

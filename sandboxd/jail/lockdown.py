@@ -15,13 +15,14 @@ from sandboxd.jail import groups, kernel, landlock, mounts
 
 GUEST_UID = 1000
 CONTROL_FD = 3
+NURSERY_FD = 4  # to pid 1: see `sandboxd.jail.cradle`
 GUEST_NICE = 10  # the launcher's timers must get the processor also while a fork bomb runs
 LAST_CAP = 63
 MIB = 1024 * 1024
 
 
 def arrange_descriptors(fds: List[int]) -> None:
-    """Leave exactly 0 (null) and `fds` (stdout, stderr, control, report) as 1, 2, CONTROL_FD and the one above it.
+    """Leave exactly 0 (null) and `fds` (stdout, stderr, control, nursery, report) as 1, 2, CONTROL_FD and those above it.
 
     Every other descriptor is closed for good, not marked close-on-exec: there is no exec to come, and one leaked
     directory descriptor is a way out (CVE-2024-21626).
@@ -63,8 +64,9 @@ def set_policy_rlimits(pid: int, limits: Dict[str, Any], inherited_bytes: int) -
         inherited_bytes: the zygote's own mappings: no use of the guest's, memory counts from there.
     """
     set_limit(pid, resource.RLIMIT_AS, inherited_bytes + int(limits["memory_bytes"]))
-    # Above the cgroup's limit, which counts refusals where it is there; pid 1 may share the id.
-    set_limit(pid, resource.RLIMIT_NPROC, int(limits["pids"]) + 2)
+    # Above the cgroup's limit, which counts refusals where it is there; pid 1 may share the id. Nobody may raise it later,
+    # so the tree's other members have their room from the start: without a cgroup it is the program's too.
+    set_limit(pid, resource.RLIMIT_NPROC, int(limits["pids"]) + 2 + int(limits.get("forks", 0)))
     set_limit(pid, resource.RLIMIT_FSIZE, int(limits["disk_bytes"]))
 
 
@@ -143,7 +145,7 @@ def reset_signals() -> None:
 
 
 def lock_down(order: Dict[str, Any], fds: List[int], report: int) -> Dict[str, Any]:
-    """Walk the checklist and return what is active. `fds` are stdout, stderr and the control socket.
+    """Walk the checklist and return what is active. `fds` are stdout, stderr, the control socket and the nursery.
 
     A guest that waits in the pool knows no policy yet: `order["limits"]` is None, and the launcher sets those limits on it
     from outside, before the first cell can reach it.
@@ -169,5 +171,8 @@ def lock_down(order: Dict[str, Any], fds: List[int], report: int) -> Dict[str, A
     steps["landlock"] = landlock.restrict(
         writable, devices
     )  # after the mounts: it forbids mount(2) from here on
+    if order["home"] != mounts.CLONES:  # the next guest of a clone, whose program may have removed its place
+        os.makedirs(order["workdir"], exist_ok=True)
+        landlock.confine(order["home"], mounts.SHARED, devices, order["roots"])
     kernel.load_seccomp(order["guest_filter"])  # last: it need not allow any of the above
     return steps

@@ -15,9 +15,11 @@ from sandboxd.jail import kernel
 # Any directory that exists everywhere serves: the mount on it is visible in this namespace only.
 BUILD_POINT = "/tmp"  # noqa: S108
 SCRATCH = "/.scratch"
-WRITABLE = (("work", "/work"), ("tmp", "/tmp"), ("shm", "/dev/shm"))  # noqa: S108
+WORK, CLONES = "/work", "/clones"
+SHARED = ("/tmp", "/dev/shm")  # noqa: S108  by all members of a session tree
+WRITABLE = (("work", WORK), ("clones", CLONES), ("tmp", SHARED[0]), ("shm", SHARED[1]))
 DEVICES = ("null", "zero", "full", "random", "urandom")
-INODES_OF_OURS = 1  # the file behind the descriptor for statfs
+INODES_OF_OURS = 2  # the file behind the descriptor for statfs, the directory of clones
 FIRST_SCRATCH = "size=1m,nr_inodes=64,mode=755"
 
 
@@ -94,7 +96,7 @@ def _mount_proc() -> None:
 
 
 def _mount_scratch(guest_uid: int) -> int:
-    """Mount one tmpfs behind /work, /tmp and /dev/shm, so that one size and one inode limit hold for all three.
+    """Mount one tmpfs behind /work, /clones, /tmp and /dev/shm, so that one size and one inode limit hold for all.
 
     The descriptor that is returned leaves the box. It is of an empty file that no path of the box leads to: whoever holds it
     can ask how full the file system is, and can open nothing in it.
@@ -107,7 +109,7 @@ def _mount_scratch(guest_uid: int) -> int:
         directory = os.path.join(scratch, name)
         os.mkdir(directory)
         os.chown(directory, guest_uid, guest_uid)
-        os.chmod(directory, 0o755 if name == "work" else 0o1777)
+        os.chmod(directory, 0o755 if target in (WORK, CLONES) else 0o1777)
         os.makedirs(BUILD_POINT + target, exist_ok=True)
         kernel.mount(directory, BUILD_POINT + target, "", kernel.MS_BIND)
     statistics = os.open(scratch + "/statistics", os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0)
@@ -129,6 +131,6 @@ def enter_root() -> None:
 
 
 def size_scratch(size_bytes: int, inodes: int) -> None:
-    """Set the limits of the writable file system (all three mount points share it)."""
+    """Set the limits of the writable file system (all mount points share it)."""
     flags = kernel.MS_REMOUNT | kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC
     kernel.mount("", "/work", "", flags, "size=%d,nr_inodes=%d" % (size_bytes, inodes + INODES_OF_OURS))

@@ -13,13 +13,15 @@ import signal
 import socket
 from typing import Any, Callable, Dict, List, NoReturn, Optional
 
-from sandboxd.jail import files, groups, kernel, lockdown, mounts, wire
+from sandboxd.jail import cradle, files, groups, kernel, lockdown, mounts, wire
+from sandboxd.jail.births import Births, nursery
+from sandboxd.jail.family import Family
 
-Serve = Callable[[socket.socket, Dict[str, Any]], Any]
+Serve = Callable[[socket.socket, Dict[str, Any], cradle.Cradle], Any]
 
 # What pid 1 keeps after checkout: enough to start the next guest, and to kill the last one's leftovers.
 CAP_KILL, CAP_SETGID, CAP_SETUID, CAP_SETPCAP = 5, 6, 7, 8
-GUEST_FDS = 3  # stdout, stderr, control
+GUEST_FDS = 3  # stdout, stderr, control; the nursery is made here
 _SIGNALS = {"rest": signal.SIGSTOP, "wake": signal.SIGCONT}
 KEPT_CAPS = 1 << CAP_KILL | 1 << CAP_SETGID | 1 << CAP_SETUID | 1 << CAP_SETPCAP
 
@@ -31,8 +33,8 @@ class Supervisor:
         self.sock = sock
         self.config = config
         self.serve = serve
-        self.guest = 0
-        self.member = 0  # the launcher's number of it
+        self.family = Family(self._tell)
+        self.births = Births(self.family, self._tell)
         self.order: Dict[str, Any] = {}
         self.wake_read, self.wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
@@ -59,7 +61,6 @@ class Supervisor:
         message, fds = wire.receive(self.sock)  # "mapped": ids written; the guest's descriptors, then cgroups
         guest_fds, joins = fds[:GUEST_FDS], fds[GUEST_FDS:]
         group = joins.pop() if message["guest_group"] else None  # kept for each guest, which closes it
-        self.member = int(message["member"])
         groups.join(joins)  # before all else: limits cover the set-up too
         _close(joins)
         report: wire.Message = {"op": "built", "cgroup_namespace": True, "no_nested_userns": True}
@@ -88,12 +89,15 @@ class Supervisor:
             "group": group,
             "switch_ids": bool(message["switch_ids"]),
             "guest_filter": self.config["guest_filter"],
+            "roots": cradle.roots(),
         }
         self._handle_signals()
         self._tell(report, (scratch,))
         os.close(scratch)
         # Now, not at check-out: a waiting box has its guest locked down and ready.
-        self._start_guest(guest_fds)
+        self._start_guest(
+            {"member": message["member"], "home": mounts.CLONES, "workdir": mounts.WORK}, guest_fds
+        )
         _close(guest_fds)
         self._filter_self()
 
@@ -109,10 +113,17 @@ class Supervisor:
         poll.register(self.sock, select.POLLIN)
         poll.register(self.wake_read, select.POLLIN)
         while True:
+            unborn = self.births.watched()
+            for fd in unborn:
+                poll.register(fd, select.POLLIN)
             ready = dict(poll.poll())
+            for fd in unborn:
+                poll.unregister(fd)
+                if fd in ready:
+                    self.births.hear(fd)
             if self.wake_read in ready:
                 os.read(self.wake_read, 512)
-                self._reap()
+                self.family.reap()
             if self.sock.fileno() in ready:
                 message, fds = wire.receive(self.sock)
                 self._handle(message, fds)
@@ -121,21 +132,39 @@ class Supervisor:
         op = message["op"]
         if op == "checkout":
             self._checkout(int(message["disk_bytes"]), int(message["files"]))
-        elif op == "respawn":
-            self._sweep()
-            self.order["limits"] = message["limits"]
-            self._start_guest(fds)
-        elif op == "sweep":
-            self._sweep()
         elif op in _SIGNALS:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(-1, _SIGNALS[op])
         elif op == "file":
-            reply, descriptor = files.answer(message, as_guest=self.order["switch_ids"])
+            place = self.family.workdir(int(message["box"])) or mounts.WORK
+            reply, descriptor = files.answer(message, as_guest=self.order["switch_ids"], place=place)
             self._tell(reply, (descriptor,) if descriptor is not None else ())
             if descriptor is not None:
                 os.close(descriptor)
+        else:
+            self._handle_member(message, fds)
         _close(fds)
+
+    def _handle_member(self, message: wire.Message, fds: List[int]) -> None:
+        op, member = message["op"], int(message["member"])
+        if op == "respawn":
+            self.family.sweep(member)
+            self.order["limits"] = message["limits"]
+            self._start_guest(message, fds)
+        elif op == "sweep":
+            self.family.sweep(member)
+        elif op == "halt":
+            self.family.sweep(member)
+            self._tell({"op": "halted", "member": member})
+        elif op == "fork":
+            self.births.order(message, fds)
+        elif op == "unfork":
+            self.births.forget(member)
+        elif op == "end":
+            self.family.end([member, *message["with"]])
+            self._tell({"op": "ended", "member": member})
+        if message.get("remove"):
+            self.family.remove(message["remove"], switch_ids=self.order["switch_ids"])
 
     def _checkout(self, disk_bytes: int, files: int) -> None:
         """Size the file system, the one thing of a policy that takes this process to set."""
@@ -148,50 +177,21 @@ class Supervisor:
         kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
         kernel.load_seccomp(self.config["supervisor_filter"])
 
-    def _start_guest(self, fds: List[int]) -> None:
+    def _start_guest(self, place: Dict[str, Any], fds: List[int]) -> None:
+        """Start the guest of a member: `place` says its number, its home and where it works."""
         report_read, report_write = os.pipe2(os.O_CLOEXEC)
+        ours, theirs = nursery()
         pid = os.fork()
         if pid == 0:
-            _guest(self, fds, report_write)
-        self.guest = pid
+            _guest(self, place, [*fds, theirs.fileno()], report_write)
+        theirs.close()
+        self.family.put(place["member"], pid, ours, place["workdir"])
         os.close(report_write)
         with open(report_read, "rb") as file:
             report = file.read(4096).decode("ascii", "replace")
         pidfd = os.pidfd_open(pid)
-        message = {"op": "started", "member": self.member, "report": report}
-        self._tell(message, (pidfd,))
+        self._tell({"op": "started", "member": place["member"], "report": report}, (pidfd,))
         os.close(pidfd)
-
-    # ---- ending ---------------------------------------------------------------------------------------------
-
-    def _reap(self) -> None:
-        while True:
-            try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
-            if pid == 0:
-                return
-            if pid == self.guest:
-                self.guest = 0
-                self._tell({"op": "guest_exit", "member": self.member, "status": status})
-
-    def _sweep(self) -> None:
-        """Kill every other process of the box and wait until none is left.
-
-        kill(-1) holds the process list while it signals, and a fork with a pending SIGKILL fails: a fork bomb does not
-        outrun it, yet the loop makes no use of that.
-        """
-        while True:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(-1, signal.SIGKILL)
-            try:
-                pid, status = os.waitpid(-1, 0)
-            except ChildProcessError:
-                return
-            if pid == self.guest:
-                self.guest = 0
-                self._tell({"op": "guest_exit", "member": self.member, "status": status})
 
 
 def _close(fds: List[int]) -> None:
@@ -199,25 +199,26 @@ def _close(fds: List[int]) -> None:
         os.close(fd)
 
 
-def _guest(supervisor: Supervisor, fds: List[int], report: int) -> NoReturn:
+def _guest(supervisor: Supervisor, place: Dict[str, Any], fds: List[int], report: int) -> NoReturn:
     """Be the guest: lock down, report, run. Never returns."""
     step: Optional[Dict[str, Any]] = None
     try:
-        step = lockdown.lock_down(supervisor.order, fds, report)
+        step = lockdown.lock_down({**supervisor.order, **place}, fds, report)
         text = ",".join("%s=%s" % item for item in step.items())
     except BaseException as error:  # noqa: BLE001
         text = "error=%s: %s" % (type(error).__name__, error)
-    # arrange_descriptors moved the report pipe to CONTROL_FD + 1, unless it was what failed.
-    place = lockdown.CONTROL_FD + 1 if step is not None else report
+    # arrange_descriptors moved the report pipe to NURSERY_FD + 1, unless it was what failed.
+    pipe = lockdown.NURSERY_FD + 1 if step is not None else report
     try:
-        os.write(place, text.encode("ascii", "replace"))
+        os.write(pipe, text.encode("ascii", "replace"))
     except OSError:
         os._exit(72)
-    os.close(place)
+    os.close(pipe)
     if step is None:
         os._exit(70)
     try:
         control = socket.socket(fileno=lockdown.CONTROL_FD)
-        supervisor.serve(control, supervisor.config["guest_settings"])
+        settings = {**supervisor.config["guest_settings"], "workdir": place["workdir"]}
+        supervisor.serve(control, settings, cradle.Cradle(supervisor.order["roots"]))
     finally:
         os._exit(73)

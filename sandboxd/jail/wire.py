@@ -57,7 +57,7 @@ def receive(sock: socket.socket) -> Tuple[Message, List[int]]:
             fds.frombytes(data[: len(data) - len(data) % 4])
     if not raw and not fds:
         raise EOFError
-    message = None if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC) else _parse(raw)
+    message = None if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC) else parse(raw)
     if message is None:
         for fd in fds:
             os.close(fd)
@@ -65,7 +65,8 @@ def receive(sock: socket.socket) -> Tuple[Message, List[int]]:
     return message, list(fds)
 
 
-def _parse(raw: bytes) -> Optional[Message]:
+def parse(raw: bytes) -> Optional[Message]:
+    """Return the message of a packet, None if it is none."""
     try:
         message = json.loads(raw)
     except (ValueError, RecursionError):

@@ -17,6 +17,7 @@ from sandboxd.jail import wire
 from sandboxd.launcher import idmaps, protocol
 from sandboxd.launcher.cgroups import Cgroup
 from sandboxd.launcher.ends import Three, close_all, guest_ends, in_order
+from sandboxd.launcher.forks import Forks
 from sandboxd.launcher.guest_limits import limit_guest
 from sandboxd.launcher.host import Host
 from sandboxd.launcher.member import Member
@@ -27,6 +28,7 @@ from sandboxd.launcher.rest import Freezer, Rest, Stopper
 from sandboxd.launcher.sharing import sharing_rows
 from sandboxd.launcher.zygotes import Zygote
 
+AWAKE_SECONDS = 0.002
 PIDS_OF_OURS = 1  # pid 1 shares the leaf with the guest
 
 Notify = Callable[[protocol.LauncherMessage, tuple[int, ...]], None]
@@ -49,7 +51,9 @@ class Box:
         self.counters: dict[str, int] = {}  # descriptors, by the names that `Meter` knows
         self.notify = notify
         self.first = Member(number, self)
-        self._members = {number: self.first}
+        self.members: dict[int, Member] = {number: self.first}
+        self.forks = Forks(self)
+        self._holds = 0
         self._loop = asyncio.get_running_loop()
         self._ended: asyncio.Future[int] = self._loop.create_future()
         self._pid = 0
@@ -154,7 +158,7 @@ class Box:
         await self.pid1.in_time(checked_out, "checkout")
 
     def _limit(self, limits: dict[str, Any]) -> None:
-        wanted = int(limits["memory_bytes"]), int(limits["pids"]) + PIDS_OF_OURS
+        wanted = int(limits["memory_bytes"]), int(limits["pids"]) + PIDS_OF_OURS + self.forks.room()
         if self.cgroup is not None and wanted != self._limited:
             self._limited = wanted
             self.cgroup.limit(memory_bytes=wanted[0], pids=wanted[1])
@@ -180,8 +184,11 @@ class Box:
     # ---- hearing --------------------------------------------------------------------------------------------
 
     def _on_answer(self, message: wire.Message) -> None:
-        if message["op"] == "started" and (member := self._members.get(int(message["member"]))) is not None:
-            member.alive = True
+        if message["op"] in {"started", "born"} and not message.get("code"):
+            number = int(message["member"])
+            one = self.members.get(number) or self.forks.coming.get(number)
+            if one is not None:
+                one.alive = True
 
     def _on_message(self, message: wire.Message, fds: list[int]) -> None:
         op = message["op"]
@@ -189,8 +196,7 @@ class Box:
             assert self.pid1 is not None
             self.pid1.fail(self.host.blocked(str(message["detail"]), None))
         elif op == "guest_exit":
-            if (member := self._members.get(int(message["member"]))) is not None:
-                member.died(int(message["status"]))
+            self._on_death(int(message["member"]), int(message["status"]))
         elif op == "file":
             self._file_requests.discard(int(message["request"]))
             done = protocol.FileDone(
@@ -198,6 +204,13 @@ class Box:
             )
             self.notify(done, tuple(fds))
         close_all(fds)
+
+    def _on_death(self, number: int, status: int) -> None:
+        if (member := self.members.get(number)) is not None:
+            member.died(status)
+        elif (kept := self.forks.died(number)) is not None:
+            self.notify(protocol.CheckpointLost(kept.of.number, kept.number), ())
+            self.host.spawn(self.forks.drop(number))  # its files, and its place under the limit
 
     def _on_exit(self, status: int) -> None:
         self._ended.set_result(status)
@@ -207,7 +220,7 @@ class Box:
             self.pid1.silent(f"wait status {status}")
         while self._file_requests:
             self.notify(protocol.FileDone(self._file_requests.pop(), "ESTALE"), ())
-        for member in () if self._closing else list(self._members.values()):
+        for member in () if self._closing else list(self.members.values()):
             if member.in_use:
                 self.notify(protocol.BoxLost(member.number, f"pid 1 ended with wait status {status}"), ())
 
@@ -221,7 +234,7 @@ class Box:
         return Stopper(self._pid, self.cgroup.task_count, self._tell, self._kill_members)
 
     def _kill_members(self) -> None:
-        for member in list(self._members.values()):
+        for member in list(self.members.values()):
             member.kill()
 
     def _tell(self, op: str) -> None:
@@ -236,20 +249,40 @@ class Box:
     def forget_rest(self, member: Member) -> None:
         """The next guest of a member is about to start: it must not be born at rest."""
         assert self._rest is not None
-        if len(self._members) == 1:
+        if len(self.members) == 1:
             self._rest.forget()
         else:
             self._rest.wake(member.pidfd)
 
     def member(self, number: int) -> Member | None:
         """Return a member by its number."""
-        return self._members.get(number)
+        return self.members.get(number)
+
+    def hold(self) -> None:
+        """Keep the box awake until `release`: a fork is under way."""
+        self._holds += 1
+        self._limit(self.limits)
+        assert self._rest is not None
+        standing = next((one for one in self.members.values() if one.alive), self.first)
+        self._rest.wake(standing.pidfd)
+
+    def release(self) -> None:
+        """The fork is over. One of many is followed by the next at once: to freeze and thaw all for each would cost most."""
+        self._holds -= 1
+        self._limit(self.limits)
+        self._loop.call_later(AWAKE_SECONDS, self.rest)
 
     def rest(self) -> None:
         """Stop everything in the box until the next execution begins, unless a member is in the midst of one."""
-        members = self._members.values()
+        members = self.members.values()
         standing = next((one for one in members if one.alive), None)
-        if standing is None or self._rest is None or any(one.executes for one in members):
+        if (
+            self._closing
+            or standing is None
+            or self._rest is None
+            or self._holds
+            or any(one.executes for one in members)
+        ):
             return
         self._rest.rest(standing.pidfd, standing.meter.guest_pid)
 
@@ -271,6 +304,15 @@ class Box:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._pid, signal.SIGKILL)
 
+    async def leave(self, number: int) -> None:
+        """End a member; the tree ends with the last one."""
+        member = self.members.get(number)
+        others = [one for one in self.members.values() if one is not member and not one.closing]
+        if member is not None and others and self.healthy:
+            await self.forks.leave(member)
+        else:
+            await self.close()
+
     async def close(self) -> None:
         """End the tree and remove the cgroup. Idempotent; goes on without its caller, or half of it would be left."""
         if self._end is None:
@@ -279,7 +321,7 @@ class Box:
         await asyncio.shield(self._end)
 
     async def _end_all(self) -> None:
-        for member in self._members.values():
+        for member in self.members.values():
             member.closing = True
             member.stop()
         if self._rest is not None:
@@ -289,9 +331,10 @@ class Box:
             await self._ended
         if self.pid1 is not None:
             self.pid1.close()
-        for member in self._members.values():
+        for member in self.members.values():
             member.stop()
             member.let_go()
+        self.forks.close()
         close_all((self.counters.get(SCRATCH, -1), *(self._front_fds or ())))
         if self.cgroup is not None:
             self.cgroup.remove()

@@ -21,6 +21,8 @@ from sandboxd.launcher import protections, protocol
 from sandboxd.launcher.box import Box
 from sandboxd.launcher.cgroups import household
 from sandboxd.launcher.channel import Channel
+from sandboxd.launcher.ends import close_all
+from sandboxd.launcher.forks import answer_fork
 from sandboxd.launcher.host import Host
 from sandboxd.launcher.pool import Pool, PoolBounds
 from sandboxd.launcher.turnover import Term, Zygotes
@@ -91,6 +93,8 @@ class Launcher:
             self._spawn(message.request, self._open(message))
         elif isinstance(message, protocol.Close):
             self._spawn(message.request, self._close_box(message))
+        elif isinstance(message, protocol.Fork | protocol.Keep | protocol.RollBack | protocol.Drop):
+            self._spawn(message.request, self._fork(message))
         elif isinstance(message, protocol.Count):
             pools = self._pool.stats() if self._pool is not None else []
             self._notify(protocol.Counted(message.request, [dataclasses.asdict(one) for one in pools]))
@@ -202,8 +206,19 @@ class Launcher:
     async def _close_box(self, message: protocol.Close) -> None:
         box = self._boxes.pop(message.box, None)
         if box is not None:
-            await box.close()
+            await box.leave(message.box)
         self._notify(protocol.Closed(message.request))
+
+    async def _fork(self, message: protocol.Fork | protocol.Keep | protocol.RollBack | protocol.Drop) -> None:
+        box = self._boxes.get(message.box)
+        if box is None or not box.healthy:
+            raise SandboxdError(Code.SESSION_LOST, "The session is gone.", remedy="Open a new one.")
+        number = next(self._numbers)
+        reply, fds = await answer_fork(box, message, number)
+        if isinstance(reply, protocol.Forked):
+            self._boxes[number] = box
+        self._notify(reply, fds)
+        close_all(fds)
 
 
 def main() -> int:

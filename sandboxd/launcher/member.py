@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from sandboxd.errors import Code, SandboxdError
-from sandboxd.jail import wire
+from sandboxd.jail import mounts, wire
 from sandboxd.launcher import protocol
 from sandboxd.launcher.cgroups import Cgroup
 from sandboxd.launcher.death import tell_death
@@ -25,6 +26,19 @@ from sandboxd.launcher.pid1 import Pid1
 SWEEP_SECONDS = 2.0  # a pid 1 that has not swept by then is killed, and the box with it
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a member's files are: a home of its own, in which its clones have theirs, and the work directory."""
+
+    home: str = mounts.CLONES
+    workdir: str = mounts.WORK
+
+    def below(self, number: int) -> Place:
+        """Return the place of a clone or checkpoint."""
+        home = f"{self.home}/{number}"
+        return Place(home, f"{home}/work")
+
+
 class Tree(Protocol):
     """What a member needs of its box."""
 
@@ -33,6 +47,7 @@ class Tree(Protocol):
     limits: dict[str, Any]
     pid1: Pid1 | None
     counters: dict[str, int]
+    members: dict[int, Member]
 
     def notify(self, message: protocol.LauncherMessage, fds: tuple[int, ...]) -> None:
         """Tell the front."""
@@ -56,10 +71,12 @@ class Member:
     Args:
         number: the front's name for it.
         tree: its box, whose counters its meter reads.
+        place: where its files are.
     """
 
-    def __init__(self, number: int, tree: Tree) -> None:
+    def __init__(self, number: int, tree: Tree, place: Place = Place()) -> None:
         self.number = number
+        self.place = place
         self.pidfd = -1
         self.report = ""  # what the guest said of its lock-down
         self.alive = False
@@ -70,12 +87,25 @@ class Member:
         self._loop = asyncio.get_running_loop()
         self._execution: Execution | None = None
         self._respawning = False
+        self._halting = False
+        self._idle = asyncio.Event()  # no respawn is under way
+        self._idle.set()
         self._sweep_timer: asyncio.TimerHandle | None = None
 
     @property
     def executes(self) -> bool:
         """Tell whether an execution is under way."""
         return self._execution is not None
+
+    def adopt(self, pidfd: int) -> None:
+        """Take over a guest that was cloned.
+
+        Raises:
+            SandboxdError: FORK_FAILED: it is dead already.
+        """
+        self._take_pidfd(pidfd)
+        if not self.alive:
+            raise SandboxdError(Code.FORK_FAILED, "The clone ended at once.", remedy="Try again.")
 
     def take(self, message: wire.Message, fds: list[int]) -> None:
         """Take over the guest that pid 1 started.
@@ -103,6 +133,7 @@ class Member:
         self._tree.wake(self)
         if self._execution is not None:
             self._execution.stop()  # the front lost track of it: its timers must not outlive it
+        self.meter.share(shared=message.shared)
         self.meter.note_peak()
         limits = self._tree.limits
         self._execution = Execution(
@@ -164,20 +195,54 @@ class Member:
         if self._sweep_timer is not None:
             self._sweep_timer.cancel()
         execution, self._execution = self._execution, None
-        if self.closing or not self.in_use or self._respawning:
+        if self.closing or not self.in_use or self._respawning or self._halting:
             return  # a guest that dies while it starts fails its start
-        self._tree.notify(tell_death(self.number, status, execution), ())
+        others = [one for one in self._tree.members.values() if one is not self]
+        death = tell_death(self.number, status, execution, shared=bool(others))
+        if death.cause == "oom":
+            for one in others:
+                one.meter.oom_of_others += 1
+        self._tree.notify(death, ())
         if not self._tree.host.closing:
             self._tree.host.spawn(self._respawn())
+
+    async def halt(self) -> None:
+        """End the interpreter and all that it started: the next one comes from a checkpoint.
+
+        Raises:
+            SandboxdError: JAIL_FAILED.
+        """
+        await self._idle.wait()
+        self._halting = True
+        self.stop()
+        self._execution = None
+        assert self._tree.pid1 is not None
+        try:
+            await self._tree.pid1.step(f"halted:{self.number}", {"op": "halt", "member": self.number})
+        except BaseException:
+            self._tree.kill_all()
+            raise
+
+    def halted(self, *, restored: bool) -> None:
+        """The next interpreter is there; or none came, and an empty one is started."""
+        self._halting = False
+        if not restored:
+            self._tree.notify(protocol.GuestDied(self.number, 0, "", "rollback", "", "", {}, []), ())
+            if not self._tree.host.closing:
+                self._tree.host.spawn(self._respawn())
 
     async def _respawn(self) -> None:
         """Start the next guest: the interpreter is lost, the files are not."""
         ours, theirs = guest_ends()
         self._respawning = True
+        self._idle.clear()
         assert self._tree.pid1 is not None
         self._tree.forget_rest(self)
         try:
-            order: wire.Message = {"op": "respawn", "member": self.number, "limits": self._tree.limits}
+            order: wire.Message = {
+                "op": "respawn", "member": self.number, "limits": self._tree.limits,
+                "home": self.place.home, "workdir": self.place.workdir,
+            }  # fmt: skip
             self.take(*await self._tree.pid1.step(f"started:{self.number}", order, in_order(theirs)))
         except SandboxdError:
             self._tree.kill_all()  # reported as BoxLost when it is reaped
@@ -185,7 +250,10 @@ class Member:
             self._tree.notify(protocol.Respawned(self.number, self.meter.guest_pid), ours)
         finally:
             self._respawning = False
+            self._idle.set()
             close_all((*ours, *theirs))
+            if len(self._tree.members) > 1:
+                self._tree.rest()
 
     def stop(self) -> None:
         """Stop the timers: the member ends."""

@@ -69,7 +69,11 @@ class Reading:
 
     def limits_hit(self) -> list[str]:
         """Return the limits that refused something; memory's did by killing a process, which need not be the guest."""
-        hits = [("pids", bool(self.pids_refused)), ("disk", self.disk_full), ("memory", bool(self.oom_kills))]
+        hits = [
+            ("pids", bool(self.pids_refused)),
+            ("disk", self.disk_full),
+            ("memory", (self.oom_kills or 0) > 0),
+        ]
         return [name for name, hit in hits if hit]
 
 
@@ -78,7 +82,7 @@ def _minus(after: Any, before: Any) -> Any:
 
 
 class Meter:
-    """Reads one box. Without a cgroup CPU is the guest process's own clock, its children not included.
+    """Reads one member of a box. Without a cgroup of its own CPU is the guest process's clock, its children not included.
 
     Args:
         files: descriptors by name (`SCRATCH` and the names of cgroup files); the owner closes them.
@@ -97,12 +101,32 @@ class Meter:
         self._peak_before = -1
         self._kills = next((files[name] for name in KILLS if name in files), None)
         self._last_cpu: float | None = None  # in this execution, for a guest that is dead when asked
+        self.oom_of_others = (
+            0  # processes of other members that the memory limit killed, of those that the cgroup counts
+        )
+        self._shared = False
+        self._sources = self._name_sources()
+
+    def _name_sources(self) -> dict[str, str]:
         in_cgroup = self._cpu_v1 is not None or self._cpu_v2 is not None
-        self._sources = {
-            "cpu_seconds": "cgroup" if in_cgroup else "clock of the guest process",
-            "memory_peak_bytes": "cgroup",
-            "disk_bytes": "statvfs of the scratch file system",
+        of_tree = " of the session tree" if self._shared else ""
+        return {
+            "cpu_seconds": "cgroup" if in_cgroup and not self._shared else "clock of the guest process",
+            "memory_peak_bytes": "cgroup" + of_tree,
+            "disk_bytes": "statvfs of the scratch file system" + of_tree,
         }
+
+    @property
+    def shared(self) -> bool:
+        """Tell whether other live members are counted by the same cgroup."""
+        return self._shared
+
+    def share(self, *, shared: bool) -> None:
+        """Say whether other live members are counted by the same cgroup: then CPU is the guest process's own clock."""
+        if shared != self._shared:
+            self._shared = shared
+            self._sources = self._name_sources()
+            self._last = None
 
     def watch(self, guest_pid: int) -> None:
         """Take a guest, the first one or the next."""
@@ -128,9 +152,9 @@ class Meter:
 
     def cpu_seconds(self) -> float | None:
         """Return CPU seconds so far; for a dead guest what was last seen of it in this execution."""
-        if self._cpu_v1 is not None:
+        if self._cpu_v1 is not None and not self._shared:
             return int(_text(self._cpu_v1)) / 1e9
-        if self._cpu_v2 is not None:
+        if self._cpu_v2 is not None and not self._shared:
             used = _counter(self._cpu_v2, b"usage_usec")
             return None if used is None else used / 1e6
         try:
@@ -145,13 +169,17 @@ class Meter:
         self._last = Reading(
             cpu_seconds=self.cpu_seconds(),
             memory_peak_bytes=self._own_peak(),
-            oom_kills=None if self._kills is None else _counter(self._kills, b"oom_kill"),
+            oom_kills=self._oom_kills(),
             pids_refused=None if self._pids is None else _counter(self._pids, b"max"),
             disk_bytes=used,
             disk_full=full,
             sources=self._sources,
         )
         return self._last
+
+    def _oom_kills(self) -> int | None:
+        kills = None if self._kills is None else _counter(self._kills, b"oom_kill")
+        return None if kills is None else kills - self.oom_of_others
 
     def _own_peak(self) -> int | None:
         peak = -1 if self._peak is None else int(_text(self._peak))

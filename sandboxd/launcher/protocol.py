@@ -73,6 +73,7 @@ class Begin:
     execution: int
     deadline_seconds: float
     before: dict[str, float]  # the counters at its start, as the front read them
+    shared: bool = False  # with other live members: see `Meter.share`
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +165,95 @@ class Respawned:
 
 
 @dataclass(frozen=True, slots=True)
+class Fork:
+    """Front → launcher: clone an idle guest, which the front tells of `request`. Answered by `Forked` or `Failed`."""
+
+    op: ClassVar[str] = "fork"
+    request: int
+    box: int
+
+
+@dataclass(frozen=True, slots=True)
+class Forked:
+    """Launcher → front, with descriptors: control socket, stdout, stderr of the clone, which is a box to the front."""
+
+    op: ClassVar[str] = "forked"
+    request: int
+    box: int
+    guest_pid: int
+    workdir: str
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """Front → launcher: the same, for a stopped clone: a checkpoint. Answered by `Kept` or `Failed`."""
+
+    op: ClassVar[str] = "keep"
+    request: int
+    box: int
+    replaces: int  # let go once the new one is there; 0: none
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Launcher → front, with a descriptor: the control socket of the stopped clone, for orders to fork alone."""
+
+    op: ClassVar[str] = "kept"
+    request: int
+    box: int
+    checkpoint: int
+
+
+@dataclass(frozen=True, slots=True)
+class RollBack:
+    """Front → launcher: end a guest; its checkpoint, which the front tells to look for `request`, takes its place.
+
+    Answered by `RolledBack` or `Failed`; if it failed half way, `Respawned` comes as well.
+    """
+
+    op: ClassVar[str] = "roll_back"
+    request: int
+    box: int
+    checkpoint: int
+
+
+@dataclass(frozen=True, slots=True)
+class RolledBack:
+    """Launcher → front, with descriptors: control socket, stdout, stderr of the next guest."""
+
+    op: ClassVar[str] = "rolled_back"
+    request: int
+    guest_pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Front → launcher: let a checkpoint go. Answered by `Dropped`."""
+
+    op: ClassVar[str] = "drop"
+    request: int
+    box: int
+    checkpoint: int
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """Launcher → front."""
+
+    op: ClassVar[str] = "dropped"
+    request: int
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointLost:
+    """Launcher → front: a checkpoint's process is gone without having been told to."""
+
+    op: ClassVar[str] = "checkpoint_lost"
+    box: int
+    checkpoint: int
+
+
+@dataclass(frozen=True, slots=True)
 class BoxLost:
     """Launcher → front: pid 1 is gone without having been told to."""
 
@@ -242,17 +332,20 @@ class Failed:
     remedy: str
 
 
-FrontMessage: TypeAlias = Hello | Open | Begin | Pause | Resume | End | Interrupt | File | Close | Count
+FrontMessage: TypeAlias = (
+    Hello | Open | Begin | Pause | Resume | End | Interrupt | File | Close | Count | Fork | Keep | RollBack | Drop
+)  # fmt: skip
 LauncherMessage: TypeAlias = (
     Ready | Opened | Stopped | Ending | GuestDied | Respawned | BoxLost | FileDone | Closed | Counted | Failed
-)
+    | Forked | Kept | RolledBack | Dropped | CheckpointLost
+)  # fmt: skip
 
 _TYPES = {
     kind.op: kind
     for kind in (
-        Hello, Ready, Open, Opened, Begin, Pause, Resume,
-        End, Stopped, Ending, Interrupt, GuestDied, Respawned, BoxLost, File, FileDone,
-        Close, Closed, Count, Counted, Failed,
+        Hello, Ready, Open, Opened, Begin, Pause, Resume, End, Stopped, Ending, Interrupt,
+        GuestDied, Respawned, BoxLost, File, FileDone,
+        Close, Closed, Count, Counted, Failed, Fork, Forked, Keep, Kept, RollBack, RolledBack, Drop, Dropped, CheckpointLost,
     )
 }  # fmt: skip
 

@@ -84,7 +84,7 @@ SYSV_IPC = """
     shmget shmat shmctl shmdt semget semop semctl semtimedop msgget msgsnd msgrcv msgctl mq_open mq_unlink mq_timedsend
     mq_timedreceive mq_notify mq_getsetattr
 """.split()
-SECURITY = "seccomp landlock_create_ruleset landlock_add_rule landlock_restrict_self".split()
+SECURITY = ["seccomp"]
 
 DENIED = (
     *MOUNTS, *NAMESPACES, *OTHER_PROCESSES, *KERNEL, *KEYS, *HANDLES, *CLOCKS, *SPLICE, *SCHEDULING, *IDS, *OWNERS, *NETWORK,

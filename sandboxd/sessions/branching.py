@@ -108,11 +108,13 @@ class Branching:
         return Checkpointed(session.checkpoints())
 
     async def _rollback(self, session: Session, name: str) -> RolledBack:
+        _check_there(session, name)
         await session.box.rollback(name)
         self._record("rolled_back", session, name=name, by="client")
         return RolledBack(name)
 
     async def _drop(self, session: Session, name: str) -> Checkpointed:
+        _check_there(session, name)
         await session.box.drop_checkpoint(name)
         self._record("checkpoint_dropped", session, name=name)
         return Checkpointed(session.checkpoints())
@@ -126,6 +128,16 @@ def _check_name(name: str) -> None:
     if _NAME.fullmatch(name) is None:
         raise _invalid(
             "A checkpoint's name has 1 to 64 characters of A-Z, a-z, 0-9, _, . and -.", "Rename it."
+        )
+
+
+def _check_there(session: Session, name: str) -> None:
+    names = [kept for kept, _ in session.checkpoints()]
+    if name not in names:
+        raise SandboxdError(
+            Code.CHECKPOINT_NOT_FOUND,
+            f"The session has no checkpoint {name}: it was never made, was dropped, or was destroyed from inside.",
+            remedy=f"It has: {', '.join(names) or 'none'}.",
         )
 
 

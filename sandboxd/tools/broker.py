@@ -194,6 +194,9 @@ class Broker:
         except SandboxdError as error:
             self._finish(out, failed(error.code, error.message))
             return error
+        except Exception:
+            self._finish(out, failed(Code.INTERNAL, "the daemon failed; its log tells why"))
+            raise
         self._finish(out, Ended(ToolState.FINISHED, value=value))
         return None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import logging
 from collections import Counter
 from collections.abc import Callable
 
@@ -13,10 +14,11 @@ from sandboxd.executors.base import GuestCall, ToolAnswer, ToolTally
 from sandboxd.tools.broker import Broker, Emit, Out
 from sandboxd.tools.calls import CUT_OFF, Ended, failed, refused
 
+_logger = logging.getLogger(__name__)
 KEPT_USES = 256
 _REFUSALS_AT_ONCE = 32
 _REFUSAL_SECONDS = 0.05
-"""How late each further refusal of a snippet is told: a program that goes on asking all the same asks at a walk."""
+"""How late each further call of a snippet that was for nothing is answered: who goes on all the same goes at a walk."""
 _WAITED = "the waiting time (tool_wait) of this snippet is used up"
 _Reply = Callable[[ToolAnswer], None]
 
@@ -78,6 +80,8 @@ class Turn:
         slot = self._live.get(number)
         if slot is not None:
             self._cut_off(slot, "cancelled")
+            answer = ToolAnswer(number, "", "", CUT_OFF.name, CUT_OFF.message)
+            self._at_a_walk(lambda: slot.answer(answer))
 
     def finish(self) -> ToolTally:
         """See `ToolPort.finish`."""
@@ -96,23 +100,25 @@ class Turn:
             self._broker.end(slot.out, CUT_OFF, reason)
 
     async def _carry(self, slot: _Slot, arguments: str) -> None:
+        """Take a call to its client, or refuse it: whatever goes wrong here, the guest has an answer."""
         try:
-            self._check_wait()
-            admitted = await self._broker.admit(slot.tool, arguments, self._caller, self._budget)
+            await self._try(slot, arguments)
         except SandboxdError as error:
             self._refuse(slot, error)
-            return
+        except Exception:
+            _logger.exception("a tool call failed", extra={"session": self._caller.session})
+            self._refuse(slot, SandboxdError(Code.INTERNAL, "the daemon failed; its log tells why"))
+
+    async def _try(self, slot: _Slot, arguments: str) -> None:
+        self._check_wait()
+        admitted = await self._broker.admit(slot.tool, arguments, self._caller, self._budget)
         if self._is_closed(slot):
             return
-        try:
-            slot.out = await self._broker.issue(
-                slot.call_id, admitted, self._caller,
-                budget=self._budget, emit=self._emit,
-                wanted=lambda: not self._is_closed(slot), on_end=lambda ended: self._ended(slot, ended),
-            )  # fmt: skip
-        except SandboxdError as error:
-            self._refuse(slot, error)
-            return
+        slot.out = await self._broker.issue(
+            slot.call_id, admitted, self._caller,
+            budget=self._budget, emit=self._emit,
+            wanted=lambda: not self._is_closed(slot), on_end=lambda ended: self._ended(slot, ended),
+        )  # fmt: skip
         if slot.out is not None:
             self._stand()
 
@@ -120,13 +126,19 @@ class Turn:
         ended = refused(error)
         if self._is_closed(slot):
             return
-        self._refusals += 1
-        if self._refusals <= _REFUSALS_AT_ONCE:
+        if self._refusals < _REFUSALS_AT_ONCE:
             self._broker.refuse(slot.tool, ended.code, self._caller)
-            self._reply(slot, ended)
         else:
             self._unrecorded[ended.code] += 1
-            self._loop.call_later(_REFUSAL_SECONDS, self._reply, slot, ended)
+        self._at_a_walk(lambda: self._reply(slot, ended))
+
+    def _at_a_walk(self, act: Callable[[], None]) -> None:
+        """Answer what was for nothing: the first ones of a snippet at once, the others late."""
+        self._refusals += 1
+        if self._refusals <= _REFUSALS_AT_ONCE:
+            act()
+        else:
+            self._loop.call_later(_REFUSAL_SECONDS, act)
 
     def _ended(self, slot: _Slot, ended: Ended) -> None:
         self._outside -= 1

@@ -133,7 +133,7 @@ def _untagged(raw: dict[str, Any]) -> Tagged | list[tuple[str, Any]]:
     if kind == "bytes" and raw.keys() == {TAG, "base64"}:
         return Tagged("bytes", _base64_bytes(raw["base64"]))
     if kind == "image" and raw.keys() == {TAG, "mime", "base64"}:
-        if raw["mime"] not in MIMES:
+        if not isinstance(raw["mime"], str) or raw["mime"] not in MIMES:
             raise ValueFormError("an image is png, jpeg, gif or webp")
         return Tagged("image", _base64_bytes(raw["base64"]))
     if kind == "dataframe" and raw.keys() == _FRAME_KEYS:

@@ -20,6 +20,9 @@ STEPS = ("fork", "map", "mount", "guest", "checkout", "opened", "intent", "runni
 """On the way of an execution; `groups` is one on a launcher's: it has made the first of its cgroups."""
 TARGETS = ("guest", "pid1", "zygote", "launcher", "front", "client")
 
+INSIDE = ("placed", "renamed")
+"""Further steps of a box's inmates, which stand in edits of their own (`errands.py`)."""
+
 IMPOSSIBLE = {
     ("fork", "guest"): "pid 1 forks the guest when the root is built: there is none yet",
     ("map", "guest"): "the same",
@@ -30,6 +33,8 @@ PAUSE = """
 import ctypes, os, signal
 
 libc = ctypes.CDLL(None)
+INSIDE = {inside!r}
+inside = ""
 
 def taken(*steps):
     for step in steps:
@@ -49,77 +54,97 @@ def stop(step):
 def here(step):
     if taken(step):
         stop(step)
+
+def in_box(step):
+    global inside
+    if inside == step:
+        inside = ""
+        stop(step)
 """
 
-_FROM_ABOVE = '__import__("sandboxd.jail.pause", fromlist=["here"])'
+_MODULE = '__import__("sandboxd.jail.pause", fromlist=["here"])'
 
 
-def _before(path: str, line: str, *new: str) -> Edit:
+def from_above(step: str) -> str:
+    """Return the statement by which front or launcher stands still at a step."""
+    return f'{_MODULE}.here("{step}")'
+
+
+def importing(path: str) -> Edit:
+    """Return the edit by which a module of the jail has `pause` from the zygote on: inside nothing can be imported any more."""
+    line = "from __future__ import annotations\n"
+    return Edit(path, line, f"{line}from sandboxd.jail import pause\n")
+
+
+def ahead(path: str, text: str, statement: str) -> Edit:
+    """Return the edit that puts a statement before another one, in the same line."""
+    return Edit(path, text, f"{statement}; {text}")
+
+
+def before(path: str, line: str, *new: str) -> Edit:
+    """Return the edit that puts statements before a line."""
     indent = line[: len(line) - len(line.lstrip())]
     return Edit(path, line, "".join(f"{indent}{text}\n" for text in new) + line)
 
 
 EDITS = (
+    *map(importing, ("jail/supervisor.py", "jail/lockdown.py")),
     # The zygote takes the arms of the steps inside a box along, where no file of the host is in reach.
     Edit("jail/zygote.py", "import kernel, supervisor, wire", "import kernel, pause, supervisor, wire"),
-    _before(
+    before(
         "jail/zygote.py",
         "            pid, placed = _clone(",
-        'config["pause"] = pause.taken("mount", "guest", "checkout")',
+        'config["pause"] = pause.inside = pause.taken("mount", "guest", "checkout", *pause.INSIDE)',
     ),
-    _before("jail/zygote.py", '            reply = {"op": "forked"', 'pause.here("fork")'),
+    before("jail/zygote.py", '            reply = {"op": "forked"', 'pause.here("fork")'),
     Edit(
         "launcher/cgroups/tree.py",
         "            parent.mkdir(exist_ok=True)\n",
-        f'            parent.mkdir(exist_ok=True)\n            {_FROM_ABOVE}.here("groups")\n',
+        f'            parent.mkdir(exist_ok=True)\n            {_MODULE}.here("groups")\n',
     ),
-    _before("launcher/box.py", "            idmaps.write_maps(", f'{_FROM_ABOVE}.here("map")'),
-    Edit(
-        "jail/supervisor.py",
-        "import files, groups, kernel, lockdown, mounts, wire",
-        "import files, groups, kernel, lockdown, mounts, pause, wire",
-    ),
-    _before(
+    before("launcher/box.py", "            idmaps.write_maps(", f'{_MODULE}.here("map")'),
+    before(
         "jail/supervisor.py",
         "        mounts.enter_root()",
         'if self.config["pause"] == "mount":',
         '    pause.stop("mount")',
     ),
-    _before(
+    before(
         "jail/supervisor.py",
-        "        self.generation += 1",
-        'self.order["pause"] = "" if self.generation else self.config["pause"]',
+        '            "switch_ids": bool(message["switch_ids"]),',
+        '"pause": self.config["pause"],',
     ),
-    Edit(
-        "jail/lockdown.py",
-        "import groups, kernel, landlock, mounts",
-        "import groups, kernel, landlock, mounts, pause",
+    # A guest that takes the place of another does not stand still again.
+    before(
+        "jail/supervisor.py",
+        '            self.order["limits"] = message["limits"]',
+        'self.order["pause"] = ""',
     ),
-    _before(
+    before(
         "jail/lockdown.py",
         '    kernel.load_seccomp(order["guest_filter"])',
         'if order["pause"] == "guest":',
         '    pause.stop("guest")',
     ),
-    _before(
+    before(
         "jail/supervisor.py",
         "        kernel.capset(KEPT_CAPS, KEPT_CAPS, 0)",
         'if self.config["pause"] == "checkout":',
         '    pause.stop("checkout")',
     ),
-    _before(
+    before(
         "executors/link.py",
         "        assert isinstance(message, protocol.LauncherMessage)",
         'if message.op == "opened":',
-        f'    {_FROM_ABOVE}.here("opened")',
+        f'    {_MODULE}.here("opened")',
     ),
-    _before("pipeline.py", "        result = _SHUTDOWN  # stands", f'{_FROM_ABOVE}.here("intent")'),
-    _before(
+    before("pipeline.py", "        result = _SHUTDOWN  # stands", f'{_MODULE}.here("intent")'),
+    before(
         "log/segments.py",
         "        write_all(self._descriptor, data)",
-        f"""if b'"execution_outcome"' in data and {_FROM_ABOVE}.taken("outcome"):""",
+        f"""if b'"execution_outcome"' in data and {_MODULE}.taken("outcome"):""",
         "    write_all(self._descriptor, data[:-40])",
-        f'    {_FROM_ABOVE}.stop("outcome")',
+        f'    {_MODULE}.stop("outcome")',
         "    data = data[-40:]",
     ),
 )
@@ -127,7 +152,7 @@ EDITS = (
 
 def add_pauses(tree: Path, armed: Path) -> None:
     """Put the module that the edits call into the mutant."""
-    (tree / "sandboxd" / "jail" / "pause.py").write_text(PAUSE.format(armed=str(armed)))
+    (tree / "sandboxd" / "jail" / "pause.py").write_text(PAUSE.format(armed=str(armed), inside=INSIDE))
 
 
 def standing_at(step: str) -> int:

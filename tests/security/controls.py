@@ -325,8 +325,8 @@ CONTROLS = (
             ),
             Edit(
                 "seccomp/names.py",
-                "*WAITING, *SOCKETPAIRS)",
-                '*WAITING, *SOCKETPAIRS, "timer_create", "timer_settime")',
+                "*SOCKETPAIRS, *LANDLOCK)",
+                '*SOCKETPAIRS, *LANDLOCK, "timer_create", "timer_settime")',
             ),
         ),
         ("wake/timers",),
@@ -335,7 +335,7 @@ CONTROLS = (
     Control(
         "paths of the file API are resolved beneath /work",
         _off(
-            "jail/files.py",
+            "jail/below.py",
             """RESOLVE = (
     kernel.RESOLVE_BENEATH
     | kernel.RESOLVE_NO_SYMLINKS
@@ -352,7 +352,7 @@ CONTROLS = (
 # Not a control: a world-writable file of the host is bound in, so that a missing "read-only" has something to show.
 BAIT_EDIT = Edit("launcher/layout.py", '"/etc/ld.so.cache")', f'"/etc/ld.so.cache", "{BAIT}")')
 # Where a v2 group freezes the box, SIGSTOP and all that may undo it has no part: to see that one fail, the other must go.
-FREEZER = Edit(BOX, "if self._cgroup.guest is not None:", "if False:")
+FREEZER = Edit(BOX, "if self.cgroup.guest is not None:", "if False:")
 EXTRAS = {"bait": (BAIT_EDIT,), "freezer": (FREEZER,)}
 BY_NAME = {control.name: control for control in CONTROLS}
 

@@ -37,6 +37,9 @@ CHECKED = (
     "fcntl",
     "prlimit64",
     "setrlimit",
+    "landlock_create_ruleset",
+    "landlock_add_rule",
+    "landlock_restrict_self",
 )  # allowed for some arguments
 ARGUMENTS: dict[str, tuple[int, list[int]]] = {
     "getpid by x32": (0x40000000 + 39, []),
@@ -52,6 +55,9 @@ ARGUMENTS: dict[str, tuple[int, list[int]]] = {
     **{f"fcntl {command}": (72, [1, command, 0]) for command in (*range(20), 36, 37, 38, *range(1024, 1042))},
     **{f"socketpair, family {family}": (53, [family, 1, 0, 0]) for family in range(46)},
     "socketpair, family 1, high bits": (53, [1 | 1 << 32, 1, 0, 0]),
+    **{f"landlock_create_ruleset, flags {flags}": (444, [0, 0, flags, 0, 0, 0]) for flags in range(4)},
+    **{f"landlock_add_rule, type {kind}": (445, [-1, kind, 0, 0, 0, 0]) for kind in range(4)},
+    **{f"landlock_restrict_self, flags {flags}": (446, [-1, flags, 0, 0, 0, 0]) for flags in (0, 1, 2, 4)},
     "prlimit64 of itself": (302, [0, 7, 0, 0]),
     "prlimit64 of pid 1": (302, [1, 7, 0, 0]),
     "prlimit64 of itself, high bits": (302, [1 << 32, 7, 0, 0]),

@@ -26,6 +26,7 @@ class Box:
 
     def __init__(self, **refuses: Code) -> None:
         self.journal: list[str] = []
+        self.variables_lost = False
         self._refuses = refuses
 
     def _do(self, what: str, name: str) -> None:
@@ -39,6 +40,7 @@ class Box:
 
     async def rollback(self, name: str) -> None:
         self._do("rollback", name)
+        self.variables_lost = False
 
     async def drop_checkpoint(self, name: str) -> None:
         self._do("drop", name)
@@ -131,3 +133,28 @@ async def test_an_exception_on_the_way_lets_the_checkpoint_go():
         async with net.under(snippet):
             raise RuntimeError
     assert box.journal == ["checkpoint", "drop"]
+
+
+async def test_an_interpreter_that_was_lost_in_between_comes_back_first_and_the_next_result_tells():
+    box, snippets = Box(), [Snippet("execution-1"), Snippet("execution-2")]
+    net = SafetyNet(box, per_snippet=True, record=lambda *_: None)  # type: ignore[arg-type]
+    results = []
+    for snippet in snippets:
+        async with net.under(snippet):
+            results.append(await net.settle(snippet, OK))
+        box.variables_lost = True
+    assert box.journal == ["checkpoint", "rollback", "checkpoint"]
+    assert [result.restored_from for result in results] == ["", "before:execution-1"]
+
+
+async def test_an_earlier_loss_without_a_checkpoint_is_told_and_nothing_that_ran_is_undone():
+    box = Box()
+    box.variables_lost = True
+    told = Result(Outcome.OK, variables_lost=True)  # as the box says it, of the loss before
+    assert await settled(box, Snippet(), told, per_snippet=True) == told
+    assert box.journal == ["checkpoint", "run"]
+    box.journal.clear()
+    box.variables_lost = True
+    failed = Result(Outcome.ERROR, variables_lost=True)
+    result = await settled(box, Snippet(rollback_on_error=True), failed, per_snippet=True)
+    assert (result.rolled_back, result.variables_lost, result.restored_from) == (True, True, "")

@@ -63,6 +63,7 @@ class AsyncDirectCalls:
             raise
         finally:
             await self._say(self._session.desk.end())
+            await self._session.desk.settle()
         return [self._results[call_id] for call_id in self._calls]
 
     async def _say(self, events: Sequence[StreamEvent]) -> None:
@@ -173,7 +174,6 @@ class AsyncDirectCalls:
         session = self._session
         running = session.desk.running()
         session.desk.end()
-        await session.desk.settle()
         try:
             for call_id in running:
                 await session.send(pb.SessionRequest(tool_result=error_answer(call_id, _Cancelled())))

@@ -65,6 +65,7 @@ class DirectCalls:
             raise
         finally:
             self._say(self._session.desk.end())
+            self._session.desk.settle()
         return [self._results[call_id] for call_id in self._calls]
 
     def _say(self, events: Sequence[StreamEvent]) -> None:
@@ -175,7 +176,6 @@ class DirectCalls:
         session = self._session
         running = session.desk.running()
         session.desk.end()
-        session.desk.settle()
         try:
             for call_id in running:
                 session.send(pb.SessionRequest(tool_result=error_answer(call_id, _Cancelled())))

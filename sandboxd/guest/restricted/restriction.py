@@ -29,15 +29,20 @@ class Restriction:
             if given is not None:
                 self._builtins[name] = facades.frozen_callable(name, given)
 
+    @staticmethod
+    def move(workdir: str) -> None:
+        """Let programs have files in another work directory, and no longer in the last one."""
+        files.confine(workdir)
+
     def prepare(self, names: Dict[str, Any]) -> None:
         """Make a namespace restricted, or put back what makes it so."""
         program.prepare(names, self._builtins)
 
-    def offer(self, functions: Dict[str, Any], errors: Dict[str, Any]) -> None:
+    def offer(self, functions: Dict[str, Any], errors: Dict[str, Any], text: str) -> None:
         """Give programs these tools, in place of those they had."""
         for name in self._offered:
             del self._builtins[name]
-        self._offered = tools.members(functions, errors)
+        self._offered = tools.members(functions, errors, text)
         self._builtins.update(self._offered)
 
     @staticmethod

@@ -63,9 +63,7 @@ _call, _aio, _form = (take_slot(FrozenTool, name) for name in ("_call", "_aio", 
 _members, _text = (take_slot(FrozenToolbox, name) for name in ("_members", "_text"))
 
 
-def members(
-    functions: Dict[str, Callable[..., Any]], errors: Dict[str, Any], text: str = ""
-) -> Dict[str, Any]:
+def members(functions: Dict[str, Callable[..., Any]], errors: Dict[str, Any], text: str) -> Dict[str, Any]:
     """Wrap the session's tools.
 
     Args:

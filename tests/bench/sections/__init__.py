@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from tests.bench.rows import Row
-from tests.bench.sections import embedded, load, memory, one_shot, restricted, screening, sustained, warm
+from tests.bench.sections import (
+    agents,
+    embedded,
+    load,
+    memory,
+    one_shot,
+    restricted,
+    screening,
+    sustained,
+    warm,
+)
 from tests.bench.setup import Setup
 
 SECTIONS: Mapping[str, Callable[[Setup], Iterator[Row]]] = {
@@ -17,4 +27,5 @@ SECTIONS: Mapping[str, Callable[[Setup], Iterator[Row]]] = {
     "memory": memory.rows,
     "screening": screening.rows,
     "restricted": restricted.rows,
+    "agents": agents.rows,
 }

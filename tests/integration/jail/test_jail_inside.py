@@ -112,7 +112,7 @@ for path, directories, _ in os.walk("/"):
     found.setdefault(attempt(make, path), []).append(path)
 print(json.dumps({{name: paths[:20] for name, paths in found.items()}}))"""
     found = await answer(box, code)
-    assert sorted(found.pop("ok")) == ["/dev/shm", "/tmp", "/work"]
+    assert sorted(found.pop("ok")) == ["/clones", "/dev/shm", "/tmp", "/work"]
     assert found.keys() <= {"EROFS", "EACCES", "ENOENT"}, found
 
 
@@ -151,7 +151,9 @@ async def test_mounts_forbid_devices_setuid_and_writing(box):
     for place, flags in options.items():
         assert "nosuid" in flags, place
         assert "noexec" in flags if place.startswith("/dev") else "nodev" in flags, place
-        assert "ro" in flags or place in {"/proc", "/work", "/tmp"} or place.startswith("/dev/"), place
+        assert "ro" in flags or place in {"/proc", "/work", "/clones", "/tmp"} or place.startswith("/dev/"), (
+            place
+        )
 
 
 @pytest.mark.parametrize("directory", ["/work", "/tmp", "/dev/shm"])
@@ -195,6 +197,7 @@ print(json.dumps([top, site, sorted(os.listdir("/etc"))]))
     top, site, etc = await answer(box, code)
     top.pop("/usr", None)
     assert set(top.pop("/")) <= {
+        "clones",
         "dev",
         "etc",
         "lib",
@@ -268,7 +271,7 @@ print(json.dumps([[attempt(fill, d) for d in ("/work", "/tmp", "/dev/shm")], mad
 
 
 async def test_holds_no_foreign_descriptor(box):
-    # 0 is null, 1 and 2 are pipes, 3 is the control socket. Whatever is above must be one of these four again.
+    # 0 is null, 1 and 2 are pipes, 3 is the control socket, 4 the nursery. Whatever is above must be one of these again.
     code = """
 import json, os, stat
 def kind(fd):
@@ -277,10 +280,10 @@ def kind(fd):
 print(json.dumps({fd: kind(fd) for fd in range(4096) if os.path.lexists("/proc/self/fd/%d" % fd)}))
 """
     kinds = {int(fd): kind for fd, kind in (await answer(box, code)).items()}
-    assert {0, 1, 2, 3} <= kinds.keys()
-    assert [kinds[fd][0] for fd in range(4)] == [0o020000, 0o010000, 0o010000, 0o140000]
+    assert {0, 1, 2, 3, 4} <= kinds.keys()
+    assert [kinds[fd][0] for fd in range(5)] == [0o020000, 0o010000, 0o010000, 0o140000, 0o140000]
     strangers = {
-        fd: kind for fd, kind in kinds.items() if fd > 3 and kind not in [kinds[n] for n in range(4)]
+        fd: kind for fd, kind in kinds.items() if fd > 4 and kind not in [kinds[n] for n in range(5)]
     }
     # asyncio's own wake-up pair and epoll come with the first cell that awaits, not before.
     assert strangers == {}

@@ -24,7 +24,7 @@ NOT_PERMITTED = """
     process_vm_writev pidfd_getfd kcmp perf_event_open bpf userfaultfd io_uring_setup io_uring_enter keyctl add_key
     request_key open_by_handle_at name_to_handle_at splice tee vmsplice memfd_secret kexec_load kexec_file_load init_module
     finit_module delete_module reboot swapon acct syslog clock_settime settimeofday adjtimex sethostname setdomainname
-    personality fanotify_init mknod mknodat chown fchownat setxattr seccomp landlock_create_ruleset setpriority
+    personality fanotify_init mknod mknodat chown fchownat setxattr seccomp setpriority
     sched_setaffinity mlock mlockall shmget semget msgget mq_open socket connect bind quotactl iopl ioperm modify_ldt vhangup
 """.split()
 

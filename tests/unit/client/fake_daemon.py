@@ -92,6 +92,7 @@ class FakeDaemon(rpc.SandboxServiceServicer, rpc.PolicyServiceServicer):
         )
         self.download: list[pb.DownloadResponse] | None = None
         self.interrupted = threading.Event()
+        self.answers: queue.SimpleQueue[Any] = queue.SimpleQueue()  # to what is asked beside executions
         self._sequence = 0
         self._server: grpc.Server | None = None
 
@@ -183,6 +184,14 @@ class FakeDaemon(rpc.SandboxServiceServicer, rpc.PolicyServiceServicer):
                     (self.attached or outbox).put(event)
             else:
                 (self.attached or outbox).put(step)
+
+    def _answer(self, request: pb.SessionRequest, outbox: Any) -> None:
+        answer = self.answers.get()
+        if isinstance(answer, pb.SessionEvent):
+            answer.request_id = request.request_id
+        outbox.put(answer)
+
+    _on_fork = _on_checkpoint = _on_rollback = _on_drop_checkpoint = _on_renew = _answer
 
     def _on_interrupt(self, request: pb.SessionRequest, outbox: Any) -> None:
         self.interrupted.set()

@@ -19,8 +19,13 @@ from typing import Any
 _, root, *rest = sys.argv
 sys.path[:0] = [root, *rest]
 
+from sandboxd.guest.calls import Calls  # noqa: E402
+from sandboxd.guest.interrupts import Gate  # noqa: E402
 from sandboxd.guest.restricted import building, facades, owners, reading, table, writing  # noqa: E402
 from sandboxd.guest.restricted.program import prepare, run_program  # noqa: E402
+from sandboxd.guest.restricted.tools import members  # noqa: E402
+from sandboxd.guest.tool_errors import error_of  # noqa: E402
+from sandboxd.guest.tools import Tools, describe  # noqa: E402
 from sandboxd.restrict import compile_program  # noqa: E402
 
 MOST = 60_000
@@ -208,10 +213,38 @@ def compiled(source: str) -> bytes:
     return done.program
 
 
+class Silent:
+    """A channel to nowhere."""
+
+    def send(self, message: dict[str, Any]) -> None: ...
+
+    def pump(self) -> list[dict[str, Any]]:
+        return []
+
+
+def offered() -> dict[str, Any]:
+    """Make the tools of a session, and what programs meet of them; what is behind them is bad."""
+    channel, gate = Silent(), Gate()
+    calls = Calls(channel, gate)  # type: ignore[arg-type]
+    tools = Tools(calls)
+    parameters = json.dumps({"type": "object", "properties": {"q": {"type": "string"}}})
+    kinds = [{"name": name, "is_async": name == "fetch"} for name in ("search", "fetch")]
+    tools.update(
+        json.dumps([{**kind, "description": "d", "parameters": parameters, "returns": ""} for kind in kinds])
+    )
+    BAD.extend([channel, gate, calls, tools, tools.functions, *tools.functions.values()])
+    calls.begin("x")
+    made = members(tools.functions, tools.errors, describe(tools.functions))
+    error = error_of("search", {"code": "", "name": "E", "message": "m"})
+    return {**made, "pending": made["search"].aio(q="a"), "tool_error": error}
+
+
 def main() -> None:
     warnings.simplefilter("ignore")
     names: dict[str, Any] = {}
-    prepare(names, table.make())
+    builtin_names = table.make()
+    builtin_names.update(offered())
+    prepare(names, builtin_names)
     run_program(compiled(PROGRAM), names)
     start = {name: value for name, value in names.items() if name != "__builtins__"}
     start |= {

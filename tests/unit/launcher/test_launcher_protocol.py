@@ -31,6 +31,15 @@ MESSAGES = [
     protocol.Closed(5),
     protocol.Count(7),
     protocol.Counted(7, [{"environment": "base", "hits": 3}]),
+    protocol.Fork(8, 7),
+    protocol.Forked(8, 9, 4244, "/clones/9/work"),
+    protocol.Keep(9, 7, 6),
+    protocol.Kept(9, 7, 10),
+    protocol.RollBack(10, 7, 10),
+    protocol.RolledBack(10, 4245),
+    protocol.Drop(11, 7, 10),
+    protocol.Dropped(11),
+    protocol.CheckpointLost(7, 10),
     protocol.Failed(6, "JAIL_FAILED", "no", "do this"),
 ]
 

@@ -10,8 +10,8 @@ for fd in range(2048):
     except OSError:
         continue
     kind = stat.S_IFMT(info.st_mode)
-    expected = {0: stat.S_IFCHR, 1: stat.S_IFIFO, 2: stat.S_IFIFO, 3: stat.S_IFSOCK}
-    if fd > 3 and any(os.path.samestat(info, os.fstat(standard)) for standard in (0, 1, 2)):
+    expected = {0: stat.S_IFCHR, 1: stat.S_IFIFO, 2: stat.S_IFIFO, 3: stat.S_IFSOCK, 4: stat.S_IFSOCK}
+    if fd > 4 and any(os.path.samestat(info, os.fstat(standard)) for standard in (0, 1, 2)):
         continue  # the guest's own copies of these, to restore them from
     if expected.get(fd) != kind:
         escaped("descriptor", fd, oct(kind))

@@ -2,7 +2,7 @@
 # expect: B
 # unsandboxed: escapes
 
-scratch = {"/work", "/tmp", "/dev/shm"}
+scratch = {"/work", "/clones", "/tmp", "/dev/shm"}
 for line in open("/proc/self/mountinfo"):
     place, options = line.split()[4], set(line.split()[5].split(","))
     is_device = place.startswith("/dev/") and place not in scratch
