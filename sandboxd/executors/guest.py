@@ -28,7 +28,9 @@ MAX_HELD_PIECES = 16
 FLOOD_PAUSE_SECONDS = 0.005
 # Between two reads that follow each other soon: a program that prints in a loop costs one read a millisecond, and a stream
 # gets 64 MB/s, which is more than a client takes. All that print so much together get 256 MB/s, so that the loop, and the
-# CPUs, stay free for who prints little. A program may wait for this process then, never for its client.
+# CPUs, stay free for who prints little. A program may wait for this process then, never for its client. One large print is
+# taken as fast as it comes: the ring holds it for its reader.
+BURST_BYTES = 2 << 20
 SOON_SECONDS, PAUSE_SECONDS = 0.002, 0.001
 MUCH_BYTES = READ_BYTES // 2
 FULL_SHARE_SECONDS = 0.00025
@@ -71,7 +73,8 @@ class GuestLink:
         self._finished: asyncio.Future[Claim | None] | None = None
         self._held: list[tuple[str, bytes]] = []  # printed between cells; belongs to the next one
         self._flooded = False
-        self._read_at = dict.fromkeys(self._pipes, 0.0)
+        self._listened_at = dict.fromkeys(self._pipes, 0.0)
+        self._burst = dict.fromkeys(self._pipes, 0)  # read since the program last paused
         for stream in self._pipes:
             self._listen(stream)
         self.rest()
@@ -138,15 +141,23 @@ class GuestLink:
     def _pipe_told(self, stream: str, fd: int) -> None:
         """Read a pipe: at once what comes alone, and then for a moment no more, so that much comes in large pieces."""
         size = self._pipe_readable(stream, fd)
-        before, self._read_at[stream] = self._read_at[stream], self._loop.time()
+        now = self._loop.time()
+        soon = now - self._listened_at[stream] < SOON_SECONDS
+        self._listened_at[stream] = now
+        self._burst[stream] = self._burst[stream] + size if soon else size
         if size >= MUCH_BYTES:
             _full_pipes.add(fd)
+            soon = soon and self._burst[stream] > BURST_BYTES
         else:
             _full_pipes.discard(fd)
-        if size and (self._flooded or self._read_at[stream] - before < SOON_SECONDS):
-            self._loop.remove_reader(fd)
+        if size and (self._flooded or soon):
             pause = max(PAUSE_SECONDS, len(_full_pipes) * FULL_SHARE_SECONDS if size >= MUCH_BYTES else 0)
-            self._loop.call_later(FLOOD_PAUSE_SECONDS if self._flooded else pause, self._listen, stream)
+            self._pause(stream, fd, FLOOD_PAUSE_SECONDS if self._flooded else pause)
+
+    def _pause(self, stream: str, fd: int, seconds: float) -> None:
+        self._loop.remove_reader(fd)
+        self._listened_at[stream] += seconds
+        self._loop.call_later(seconds, self._listen, stream)
 
     def _pipe_readable(self, stream: str, fd: int) -> int:
         try:
