@@ -132,6 +132,8 @@ class Forks:
             SandboxdError: FORK_REFUSED, FORK_FAILED, FORK_LIMIT, SESSION_LOST.
         """
         before = self._kept.get(name)
+        # The interpreter is told of a fork first, and would wait for one that the launcher refuses.
+        self._home.check_room(0 if before is not None else 1)
         replaces = before.number if before is not None else 0
         self._home.check_room(0 if replaces else 1)
         request = fork_messages.Keep(self._home.link.number(), self._box, replaces)
