@@ -20,16 +20,21 @@ from sandboxd.executors.control import READ_BYTES, Control
 MAX_DISPLAY_BYTES = 16 << 20  # an execution; the guest keeps to less by itself
 MAX_DISPLAYS = 1000  # an execution
 MAX_TEXT = 1 << 20
+MAX_TOOL_NAME = 65  # one more than a tool's name may have: what is longer is none's
 MAX_CALLS_OUT = 64  # an execution; a guest that has more in the air is not read until one is answered
+MAX_CALLS_CHARACTERS = 8 << 20  # of arguments; likewise
 # At the end of an execution what is already in the pipes belongs to it; a child that goes on writing must not hold us.
 DRAIN_ROUNDS = 32
 MAX_HELD_PIECES = 16
 # Between two reads of a pipe whose output is over its limit: a flood costs the loop, which serves all, next to nothing.
 FLOOD_PAUSE_SECONDS = 0.005
-# After a read of so much at once. 64 MB/s a stream is more than a client takes; all such streams together get 256 MB/s, so
-# that the loop, and the CPUs, stay free for who prints little. A program may wait for this process, never for its client.
+# Between two reads that follow each other soon: a program that prints in a loop costs one read a millisecond, and a stream
+# gets 64 MB/s, which is more than a client takes. All that print so much together get 256 MB/s, so that the loop, and the
+# CPUs, stay free for who prints little. A program may wait for this process then, never for its client. One large print is
+# taken as fast as it comes: the ring holds it for its reader.
+BURST_BYTES = 2 << 20
+SOON_SECONDS, PAUSE_SECONDS = 0.002, 0.001
 MUCH_BYTES = READ_BYTES // 2
-FULL_PAUSE_SECONDS = 0.001
 FULL_SHARE_SECONDS = 0.00025
 _full_pipes: set[int] = set()  # descriptors of this process, all of one loop
 
@@ -65,11 +70,13 @@ class GuestLink:
         self._on_display: Callable[[Display], None] = lambda _: None
         self._on_call: Callable[[GuestCall], None] = lambda _: None
         self._on_drop: Callable[[int], None] = lambda _: None
-        self._calls_out: set[int] = set()
+        self._calls_out: dict[int, int] = {}  # numbers, and the size of their arguments
         self._calls_dropped: set[int] = set()
         self._finished: asyncio.Future[Claim | None] | None = None
         self._held: list[tuple[str, bytes]] = []  # printed between cells; belongs to the next one
         self._flooded = False
+        self._listened_at = dict.fromkeys(self._pipes, 0.0)
+        self._burst = dict.fromkeys(self._pipes, 0)  # read since the program last paused
         for stream in self._pipes:
             self._listen(stream)
         self.rest()
@@ -110,12 +117,12 @@ class GuestLink:
         """Give the guest the answer to a call of the running cell; of any other call it hears nothing."""
         if answer.number not in self._calls_out:
             return
-        self._calls_out.discard(answer.number)
+        del self._calls_out[answer.number]
         if answer.number in self._calls_dropped:
             self._calls_dropped.discard(answer.number)
         else:
             self._control.send(json.dumps(_answer(answer), ensure_ascii=False).encode("utf-8", "replace"))
-        if len(self._calls_out) < MAX_CALLS_OUT:
+        if not self._calls_much:
             self._control.release()
 
     def order(self, body: bytes) -> None:
@@ -134,14 +141,25 @@ class GuestLink:
             self._loop.add_reader(fd, self._pipe_told, stream, fd)
 
     def _pipe_told(self, stream: str, fd: int) -> None:
+        """Read a pipe: at once what comes alone, and then for a moment no more, so that much comes in large pieces."""
         size = self._pipe_readable(stream, fd)
-        if size < MUCH_BYTES:
-            _full_pipes.discard(fd)
-        if size >= MUCH_BYTES or (size and self._flooded):
+        now = self._loop.time()
+        soon = now - self._listened_at[stream] < SOON_SECONDS
+        self._listened_at[stream] = now
+        self._burst[stream] = self._burst[stream] + size if soon else size
+        if size >= MUCH_BYTES:
             _full_pipes.add(fd)
-            self._loop.remove_reader(fd)
-            full = max(FULL_PAUSE_SECONDS, len(_full_pipes) * FULL_SHARE_SECONDS)
-            self._loop.call_later(FLOOD_PAUSE_SECONDS if self._flooded else full, self._listen, stream)
+            soon = soon and self._burst[stream] > BURST_BYTES
+        else:
+            _full_pipes.discard(fd)
+        if size and (self._flooded or soon):
+            pause = max(PAUSE_SECONDS, len(_full_pipes) * FULL_SHARE_SECONDS if size >= MUCH_BYTES else 0)
+            self._pause(stream, fd, FLOOD_PAUSE_SECONDS if self._flooded else pause)
+
+    def _pause(self, stream: str, fd: int, seconds: float) -> None:
+        self._loop.remove_reader(fd)
+        self._listened_at[stream] += seconds
+        self._loop.call_later(seconds, self._listen, stream)
 
     def _pipe_readable(self, stream: str, fd: int) -> int:
         try:
@@ -177,13 +195,19 @@ class GuestLink:
             self._finished.set_result(_claim(frame))
 
     def _take_call(self, frame: dict[str, Any]) -> None:
-        call = GuestCall(_number(frame["call"]), _raw(frame["tool"]), _raw(frame["arguments"]))
+        call = GuestCall(
+            _number(frame["call"]), _raw(frame["tool"])[:MAX_TOOL_NAME], _raw(frame["arguments"])
+        )
         if call.number in self._calls_out:
             raise ValueError("a call's number is used twice")  # whose would the answer be?
-        self._calls_out.add(call.number)
-        if len(self._calls_out) >= MAX_CALLS_OUT:
+        self._calls_out[call.number] = len(call.arguments_json)
+        if self._calls_much:
             self._control.hold()
         self._on_call(call)
+
+    @property
+    def _calls_much(self) -> bool:
+        return len(self._calls_out) >= MAX_CALLS_OUT or sum(self._calls_out.values()) > MAX_CALLS_CHARACTERS
 
     def _take_display(self, frame: dict[str, Any]) -> None:
         display = _display(frame)

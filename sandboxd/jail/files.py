@@ -48,6 +48,12 @@ def answer(message: wire.Message, *, as_guest: bool, place: Optional[str] = moun
     return reply, descriptor
 
 
+def drop_uploads(members: List[int]) -> None:
+    """Let go of what members that end had under way: nobody commits it any more, and it holds space of the others'."""
+    for key in [key for key in _uploads if key[0] in members]:
+        os.close(_uploads.pop(key))
+
+
 class _GuestIds:
     """Act with the guest's ids, so that files belong to it and its modes are obeyed."""
 

@@ -163,6 +163,7 @@ class Supervisor:
             self.births.forget(member)
         elif op == "end":
             self.family.end([member, *message["with"]])
+            files.drop_uploads([member, *message["with"]])
             self._tell({"op": "ended", "member": member})
         if message.get("remove"):
             self.family.remove(message["remove"], switch_ids=self.order["switch_ids"])

@@ -177,6 +177,10 @@ class Forks:
                 answer, pidfds = await waiting
         except TimeoutError:
             raise _failed(f"the interpreter did not fork within {FORK_SECONDS:g} s") from None
+        except SandboxdError as error:  # pid 1 ended, and the tree with it
+            raise SandboxdError(
+                Code.SESSION_LOST, "The sandbox ended while it forked.", remedy="Open a new one."
+            ) from error
         if answer["code"]:
             close_all(pidfds)
             code = _CODES.get(answer["code"], Code.FORK_FAILED)

@@ -108,6 +108,7 @@ class Member:
         """
         self._take_pidfd(pidfd)
         if not self.alive:
+            self.let_go()
             raise SandboxdError(Code.FORK_FAILED, "The clone ended at once.", remedy="Try again.")
 
     def take(self, message: wire.Message, fds: list[int]) -> None:

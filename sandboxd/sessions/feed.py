@@ -15,6 +15,8 @@ BACKLOG_MAX = 64
 TAKE_BYTES = 256 << 10  # of output at a time: what is taken is out of the ring's bounds until it is written
 LINGER_SECONDS = 0.002
 """How long a verdict or output waits for company: each message costs more than most snippets."""
+BUSY_LINGER_SECONDS, QUIET_SECONDS, ENOUGH_BYTES = 0.01, 0.05, 16 << 10
+"""The same for output that follows other output, until there is enough of it: a stream under load comes in large pieces."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +42,20 @@ class Feed:
         self._waiter: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._room: asyncio.Future[None] | None = None
+        self._woken_at = 0.0  # for output that had waited
 
     def wake_soon(self) -> None:
         """Say that there is something to take that may wait a moment for what comes next."""
-        if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(LINGER_SECONDS, self.wake)
+        if self._ring.waiting_bytes >= ENOUGH_BYTES:
+            self.wake()
+        elif self._timer is None:
+            loop = asyncio.get_running_loop()
+            busy = loop.time() - self._woken_at < QUIET_SECONDS
+            self._timer = loop.call_later(BUSY_LINGER_SECONDS if busy else LINGER_SECONDS, self._wake_late)
+
+    def _wake_late(self) -> None:
+        self._woken_at = asyncio.get_running_loop().time()
+        self.wake()
 
     def wake(self) -> None:
         """Say that there may be something to take."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from sandboxd.errors import SandboxdError
 
-MERGE_BYTES = 32 << 10
+MERGE_BYTES = 64 << 10
 OUTPUT_MAX_BYTES = 4 << 20  # however much the policy allows: a reader that keeps up loses nothing
 DISPLAY_TOTAL_BYTES = 16 << 20
 EVENTS_MAX = 4096
@@ -69,6 +69,14 @@ class EventRing:
         self.first_sequence = self._sequence + 1
         self._entries = []
         self._output_bytes = self._display_bytes = self._displays = 0
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Tell how much the last piece of output has that nobody took yet."""
+        last = self._entries[-1] if self._entries else None
+        if last is None or last.sequence <= self._taken or not isinstance(last.event, Output):
+            return 0
+        return len(last.event.data)
 
     def append(self, event: RingEvent) -> None:
         """Take one event, within the bounds."""

@@ -13,6 +13,7 @@ from tests.bench.sections import (
     one_shot,
     restricted,
     screening,
+    streaming,
     sustained,
     warm,
 )
@@ -28,4 +29,5 @@ SECTIONS: Mapping[str, Callable[[Setup], Iterator[Row]]] = {
     "screening": screening.rows,
     "restricted": restricted.rows,
     "agents": agents.rows,
+    "streaming": streaming.rows,
 }
