@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from sandboxd.errors import Code, SandboxdError
 from sandboxd.events import Limits, Protection
 from sandboxd.executors.link import Link
-from sandboxd.launcher import protocol
+from sandboxd.launcher import fork_messages
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +42,7 @@ class Home:
     python_version: str
     pooled: bool
     counters: dict[str, int]
-    make: Callable[[Home, protocol.Forked, list[int]], ProcessBox]
+    make: Callable[[Home, fork_messages.Forked, list[int]], ProcessBox]
     boxes: set[ProcessBox] = field(default_factory=set)
 
     def enter(self, box: ProcessBox) -> None:
@@ -106,12 +106,12 @@ class Forks:
             SandboxdError: FORK_REFUSED, FORK_FAILED, FORK_LIMIT, SESSION_LOST.
         """
         made: list[ProcessBox] = []
-        request = protocol.Fork(self._home.link.number(), self._box)
+        request = fork_messages.Fork(self._home.link.number(), self._box)
         guest.order(_order(request.request))
         try:
             await self._home.link.ask(
                 request,
-                protocol.Forked,
+                fork_messages.Forked,
                 lambda forked, fds: made.append(self._home.make(self._home, forked, fds)),
             )
         except BaseException:
@@ -127,10 +127,12 @@ class Forks:
             SandboxdError: FORK_REFUSED, FORK_FAILED, FORK_LIMIT, SESSION_LOST.
         """
         before = self._kept.get(name)
+        # The interpreter is told of a fork first, and would wait for one that the launcher refuses.
+        self._home.check_room(0 if before is not None else 1)
         replaces = before.number if before is not None else 0
-        request = protocol.Keep(self._home.link.number(), self._box, replaces)
+        request = fork_messages.Keep(self._home.link.number(), self._box, replaces)
         guest.order(_order(request.request))
-        kept, fds = await self._home.link.ask(request, protocol.Kept)
+        kept, fds = await self._home.link.ask(request, fork_messages.Kept)
         if (before := self._kept.pop(name, None)) is not None:
             before.control.close()
         self._kept[name] = Checkpoint(kept.checkpoint, time.time(), socket.socket(fileno=fds[0]))
@@ -150,16 +152,16 @@ class Forks:
         return self._kept[name]
 
     async def roll_back(
-        self, kept: Checkpoint, arrived: Callable[[protocol.RolledBack, list[int]], None]
+        self, kept: Checkpoint, arrived: Callable[[fork_messages.RolledBack, list[int]], None]
     ) -> None:
         """Have a checkpoint's successor take the interpreter's place; `arrived` gets it, before anything else is heard.
 
         Raises:
             SandboxdError: CHECKPOINT_NOT_FOUND, FORK_FAILED, SESSION_LOST.
         """
-        request = protocol.RollBack(self._home.link.number(), self._box, kept.number)
+        request = fork_messages.RollBack(self._home.link.number(), self._box, kept.number)
         _tell(kept.control, _order(request.request))
-        await self._home.link.ask(request, protocol.RolledBack, arrived)
+        await self._home.link.ask(request, fork_messages.RolledBack, arrived)
 
     async def drop(self, name: str) -> None:
         """Let a checkpoint go.
@@ -172,9 +174,9 @@ class Forks:
         await self._let_go(kept)
 
     async def _let_go(self, kept: Checkpoint) -> None:
-        request = protocol.Drop(self._home.link.number(), self._box, kept.number)
+        request = fork_messages.Drop(self._home.link.number(), self._box, kept.number)
         try:
-            await self._home.link.ask(request, protocol.Dropped)
+            await self._home.link.ask(request, fork_messages.Dropped)
         finally:
             kept.control.close()
 

@@ -20,7 +20,9 @@ from sandboxd.executors.control import READ_BYTES, Control
 MAX_DISPLAY_BYTES = 16 << 20  # an execution; the guest keeps to less by itself
 MAX_DISPLAYS = 1000  # an execution
 MAX_TEXT = 1 << 20
+MAX_TOOL_NAME = 65  # one more than a tool's name may have: what is longer is none's
 MAX_CALLS_OUT = 64  # an execution; a guest that has more in the air is not read until one is answered
+MAX_CALLS_CHARACTERS = 8 << 20  # of arguments; likewise
 # At the end of an execution what is already in the pipes belongs to it; a child that goes on writing must not hold us.
 DRAIN_ROUNDS = 32
 MAX_HELD_PIECES = 16
@@ -68,7 +70,7 @@ class GuestLink:
         self._on_display: Callable[[Display], None] = lambda _: None
         self._on_call: Callable[[GuestCall], None] = lambda _: None
         self._on_drop: Callable[[int], None] = lambda _: None
-        self._calls_out: set[int] = set()
+        self._calls_out: dict[int, int] = {}  # numbers, and the size of their arguments
         self._calls_dropped: set[int] = set()
         self._finished: asyncio.Future[Claim | None] | None = None
         self._held: list[tuple[str, bytes]] = []  # printed between cells; belongs to the next one
@@ -115,12 +117,12 @@ class GuestLink:
         """Give the guest the answer to a call of the running cell; of any other call it hears nothing."""
         if answer.number not in self._calls_out:
             return
-        self._calls_out.discard(answer.number)
+        del self._calls_out[answer.number]
         if answer.number in self._calls_dropped:
             self._calls_dropped.discard(answer.number)
         else:
             self._control.send(json.dumps(_answer(answer), ensure_ascii=False).encode("utf-8", "replace"))
-        if len(self._calls_out) < MAX_CALLS_OUT:
+        if not self._calls_much:
             self._control.release()
 
     def order(self, body: bytes) -> None:
@@ -193,13 +195,19 @@ class GuestLink:
             self._finished.set_result(_claim(frame))
 
     def _take_call(self, frame: dict[str, Any]) -> None:
-        call = GuestCall(_number(frame["call"]), _raw(frame["tool"]), _raw(frame["arguments"]))
+        call = GuestCall(
+            _number(frame["call"]), _raw(frame["tool"])[:MAX_TOOL_NAME], _raw(frame["arguments"])
+        )
         if call.number in self._calls_out:
             raise ValueError("a call's number is used twice")  # whose would the answer be?
-        self._calls_out.add(call.number)
-        if len(self._calls_out) >= MAX_CALLS_OUT:
+        self._calls_out[call.number] = len(call.arguments_json)
+        if self._calls_much:
             self._control.hold()
         self._on_call(call)
+
+    @property
+    def _calls_much(self) -> bool:
+        return len(self._calls_out) >= MAX_CALLS_OUT or sum(self._calls_out.values()) > MAX_CALLS_CHARACTERS
 
     def _take_display(self, frame: dict[str, Any]) -> None:
         display = _display(frame)

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from sandboxd.errors import Code, SandboxdError, StartError
 from sandboxd.jail import wire
-from sandboxd.launcher import protocol
+from sandboxd.launcher import fork_messages, protocol
 from sandboxd.launcher.channel import Channel
 from sandboxd.launcher.undertaker import Will
 
@@ -79,10 +79,10 @@ class Link:
         | protocol.File
         | protocol.Close
         | protocol.Count
-        | protocol.Fork
-        | protocol.Keep
-        | protocol.RollBack
-        | protocol.Drop,
+        | fork_messages.Fork
+        | fork_messages.Keep
+        | fork_messages.RollBack
+        | fork_messages.Drop,
         kind: type[Reply],
         arrived: Callable[[Reply, list[int]], None] | None = None,
     ) -> tuple[Reply, list[int]]:
@@ -138,10 +138,10 @@ class Link:
     def _drop(self, reply: protocol.LauncherMessage, fds: list[int]) -> None:
         """Let go of a reply that nobody waits for; a box that nobody has is closed, or it would have no owner."""
         _close_all(fds)
-        if isinstance(reply, protocol.Opened | protocol.Forked):
+        if isinstance(reply, protocol.Opened | fork_messages.Forked):
             self.tell(protocol.Close(self.number(), reply.box))
-        elif isinstance(reply, protocol.Kept):
-            self.tell(protocol.Drop(self.number(), reply.box, reply.checkpoint))
+        elif isinstance(reply, fork_messages.Kept):
+            self.tell(fork_messages.Drop(self.number(), reply.box, reply.checkpoint))
 
     def _on_end(self, reason: str) -> None:
         self._channel = None

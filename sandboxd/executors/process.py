@@ -17,7 +17,7 @@ from sandboxd.executors.base import BoxSpec, EnvironmentInfo
 from sandboxd.executors.forks import Home
 from sandboxd.executors.link import START_SECONDS, Link, as_start_error
 from sandboxd.executors.process_box import ProcessBox
-from sandboxd.launcher import protocol
+from sandboxd.launcher import fork_messages, protocol
 from sandboxd.launcher.undertaker import Will
 
 
@@ -126,7 +126,7 @@ class ProcessExecutor:
             raise
         return made[0]
 
-    def _make(self, home: Home, born: protocol.Opened | protocol.Forked, fds: list[int]) -> ProcessBox:
+    def _make(self, home: Home, born: protocol.Opened | fork_messages.Forked, fds: list[int]) -> ProcessBox:
         box = self._boxes[born.box] = ProcessBox(home, born, fds)
         box.on_closed = lambda: self._forget(born.box, box)
         return box
@@ -180,7 +180,7 @@ class ProcessExecutor:
             box.ending(message)
         elif isinstance(message, protocol.Respawned):
             box.respawned(message, fds)
-        elif isinstance(message, protocol.CheckpointLost):
+        elif isinstance(message, fork_messages.CheckpointLost):
             box.checkpoint_lost(message)
         elif isinstance(message, protocol.BoxLost):
             box.lost(message.detail)

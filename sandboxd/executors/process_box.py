@@ -20,7 +20,7 @@ from sandboxd.executors.forks import Forks, Home
 from sandboxd.executors.guest import GuestLink
 from sandboxd.executors.made import MadeFiles
 from sandboxd.executors.run import Run
-from sandboxd.launcher import protocol
+from sandboxd.launcher import fork_messages, protocol
 from sandboxd.launcher.meter import SCRATCH, Meter
 
 REST_SECONDS = 0.002
@@ -31,13 +31,13 @@ MAX_LISTING_BYTES = 32 << 20  # 10,000 names of 255 bytes, each byte escaped as 
 class ProcessBox:
     """One sandbox of the process tier. State is touched on the event loop only."""
 
-    def __init__(self, home: Home, born: protocol.Opened | protocol.Forked, fds: list[int]) -> None:
+    def __init__(self, home: Home, born: protocol.Opened | fork_messages.Forked, fds: list[int]) -> None:
         self.protections, self.python_version, self.pooled = (
             home.protections,
             home.python_version,
             home.pooled,
         )
-        self.workdir = born.workdir if isinstance(born, protocol.Forked) else paths.ROOT
+        self.workdir = born.workdir if isinstance(born, fork_messages.Forked) else paths.ROOT
         self.on_closed: Callable[[], Any] = lambda: None
         self._home = home
         self._link = home.link
@@ -219,7 +219,7 @@ class ProcessBox:
             await self._settle()
             await self._forks.roll_back(kept, self._rolled_back)
 
-    def _rolled_back(self, rolled: protocol.RolledBack, fds: list[int]) -> None:
+    def _rolled_back(self, rolled: fork_messages.RolledBack, fds: list[int]) -> None:
         """Another interpreter is in the place of the last one, which is dead: only now may the ends of its sockets close."""
         if (old := self._guest_gone()) is not None:
             old.close()
@@ -235,7 +235,7 @@ class ProcessBox:
         """See `Box.checkpoints`."""
         return self._forks.listed()
 
-    def checkpoint_lost(self, message: protocol.CheckpointLost) -> None:
+    def checkpoint_lost(self, message: fork_messages.CheckpointLost) -> None:
         """The launcher says that a checkpoint's process is gone."""
         self._forks.lost(message.checkpoint)
 

@@ -166,6 +166,12 @@ def _notebook_syntax(error: SyntaxError, settings: Settings) -> Optional[str]:
     return None
 
 
+def _not_awaited(error: Exception, _settings: Settings) -> Optional[str]:
+    if "coroutine" in str(error):
+        return "an async function or tool was called without await: write `await f(...)`, also at the top of a cell"
+    return None
+
+
 _RULES: List[tuple[type[BaseException], Rule]] = [
     (ModuleNotFoundError, _missing_module),
     (OSError, _network),
@@ -176,4 +182,6 @@ _RULES: List[tuple[type[BaseException], Rule]] = [
     (MemoryError, _memory),
     (EOFError, _no_input),
     (SyntaxError, _notebook_syntax),
+    (TypeError, _not_awaited),
+    (AttributeError, _not_awaited),
 ]

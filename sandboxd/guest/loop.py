@@ -22,7 +22,7 @@ from sandboxd.guest.frames import EXIT_FAILED, Channel
 from sandboxd.guest.interrupts import Gate
 from sandboxd.guest.settings import Settings
 from sandboxd.guest.streams import Streams
-from sandboxd.guest.tools import Tools, describe
+from sandboxd.guest.tools import Tools, describe, show_help
 from sandboxd.guest.writing import Writing
 
 if TYPE_CHECKING:
@@ -107,6 +107,7 @@ class Session:
             return answer.record(value)
 
         builtins.final_answer = final_answer  # type: ignore[attr-defined]
+        builtins.help = show_help  # type: ignore[assignment]
         display.install(self._displays)
         os.register_at_fork(after_in_child=self._after_fork)
 

@@ -210,6 +210,16 @@ def describe(members: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def show_help(value: Any = _ABSENT) -> None:
+    """Show what something is: its form and its documentation."""
+    import pydoc  # noqa: PLC0415 - it brings much that no other cell needs
+
+    if value is _ABSENT:
+        print("help(x) shows what x is; nobody can type here.")  # noqa: T201
+    else:
+        print(pydoc.render_doc(value, "%s", renderer=pydoc.plaintext))  # type: ignore[attr-defined]  # noqa: T201
+
+
 def missing(name: str, members: Mapping[str, Any]) -> AttributeError:
     """Say that there is no such tool, and which one may have been meant."""
     near = difflib.get_close_matches(name, members, 1)

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import socket
 import struct
 from typing import Any, Dict, List, Tuple
 
 from sandboxd.jail import wire
-from sandboxd.jail.family import Family, Tell
+from sandboxd.jail.family import Family, Guest, Tell
 
 MAX_ANSWER_BYTES = 2048
 MAX_DETAIL = 500
@@ -56,6 +57,16 @@ class Births:
                 return
         self._pending[ours.fileno()] = message, ours
 
+    def catch_up(self) -> None:
+        """Take the answers that are there: who is born must be known before others are swept."""
+        if not self._pending:
+            return
+        poll = select.poll()
+        for fd in self._pending:
+            poll.register(fd, select.POLLIN)
+        for fd, _ in poll.poll(0):
+            self.hear(fd)
+
     def hear(self, fd: int) -> None:
         """Take the answer to an order."""
         message, sock = self._pending.pop(fd)
@@ -72,7 +83,7 @@ class Births:
             sock.close()
             self._answer(message, code, detail)
             return
-        self._family.put(message["member"], pid, sock, message["workdir"])
+        self._family.put(message["member"], Guest(pid, sock, message["workdir"]))
         self._tell({"op": "born", "member": message["member"], "code": ""}, (pidfd,))
         os.close(pidfd)
 

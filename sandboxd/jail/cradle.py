@@ -103,8 +103,6 @@ class Cradle:
         Raises:
             OSError: ENOSPC, or as many layers of clones as Landlock takes.
         """
-        with contextlib.suppress(OSError):
-            os.setsid()  # a signal to its process group is for its own processes
         if order.kind == RESTORE:
             copying.clear_tree(order.target)
         else:
@@ -116,8 +114,10 @@ class Cradle:
             landlock.confine(order.home, mounts.SHARED, devices, self._roots)
 
     def born(self) -> None:
-        """Tell pid 1. The kernel adds who says so."""
+        """Tell pid 1: the kernel adds who says so. Then leave the original's session, which spared it others' sweeps."""
         _tell(self._nursery.fileno(), {"op": "born"})
+        with contextlib.suppress(OSError):
+            os.setsid()  # a signal to its process group is for its own processes
 
     def fail(self, why: str) -> None:
         """Tell pid 1 that the clone cannot live, and end it."""

@@ -24,12 +24,13 @@ Tell = Callable[..., None]
 class Guest:
     """One member: a live interpreter, or a stopped one."""
 
-    __slots__ = ("nursery", "pid", "workdir")
+    __slots__ = ("nursery", "pid", "session", "workdir")
 
-    def __init__(self, pid: int, nursery: socket.socket, workdir: str) -> None:
+    def __init__(self, pid: int, nursery: socket.socket, workdir: str, *, leads: bool = True) -> None:
         self.pid = pid  # 0: dead
         self.nursery = nursery
         self.workdir = workdir
+        self.session = pid if leads else os.getsid(0)  # of setsid(2), if it does as it should
 
 
 class Family:
@@ -41,7 +42,10 @@ class Family:
 
     def __init__(self, tell: Tell) -> None:
         self.guests: Dict[int, Guest] = {}
-        self._helpers: Set[int] = set()
+        self.catch_up: Callable[[], None] = lambda: None  # takes note of who was born meanwhile
+        self._helper = 0
+        self._leavings: List[str] = []  # to be removed, once the helper has time
+        self._switch_ids = False
         self._tell = tell
 
     def workdir(self, number: int) -> Optional[str]:
@@ -53,12 +57,12 @@ class Family:
         """Tell whether a process is a member."""
         return any(guest.pid == pid for guest in self.guests.values())
 
-    def put(self, number: int, pid: int, nursery: socket.socket, workdir: str) -> None:
+    def put(self, number: int, guest: Guest) -> None:
         """Take a member in, or the next process of one."""
         before = self.guests.get(number)
         if before is not None:
             before.nursery.close()
-        self.guests[number] = Guest(pid, nursery, workdir)
+        self.guests[number] = guest
 
     # ---- reaping --------------------------------------------------------------------------------------------
 
@@ -74,7 +78,9 @@ class Family:
             self._ended(pid, status)
 
     def _ended(self, pid: int, status: int) -> None:
-        self._helpers.discard(pid)
+        if pid == self._helper:
+            self._helper = 0
+            self._remove_some()
         for number, guest in self.guests.items():
             if guest.pid == pid:
                 guest.pid = 0
@@ -83,7 +89,7 @@ class Family:
     # ---- sweeping -------------------------------------------------------------------------------------------
 
     def sweep(self, number: int) -> None:
-        """Kill a member, all that it started, and all that has lost its parents; wait until none is left.
+        """Kill a member, all that it started, and who has lost its parents and left its session; wait until none is left.
 
         Where it is the only member that is everything else in the box. kill(-1) holds the process list while it signals, and
         a fork with a pending SIGKILL fails: a fork bomb does not outrun it, yet the loop makes no use of that.
@@ -107,11 +113,17 @@ class Family:
         until it is reaped, and those that reap their own children die with the level above: that limit bounds the rounds.
         """
         dead: Set[int] = set()
+        others = {one.session for one in self.guests.values() if one is not guest and one.pid}
         if guest.pid:
             self._kill(guest.pid, dead)
         for _ in range(MAX_ROUNDS):
-            spared = dead | self._helpers | {one.pid for one in self.guests.values()}
-            orphans = [pid for pid in _children() if pid not in spared]
+            spared = dead | {self._helper} | {one.pid for one in self.guests.values()}
+            # One of another member's session was started there, or is a clone of it that is not born yet: a clone says so
+            # before it leaves that session.
+            orphans = [pid for pid in _children() if pid not in spared and _session(pid) not in others]
+            if orphans:
+                self.catch_up()
+                orphans = [pid for pid in orphans if not self.holds(pid)]
             if not orphans:
                 self.reap()
                 return
@@ -140,12 +152,23 @@ class Family:
                 guest.nursery.close()
 
     def remove(self, places: List[str], *, switch_ids: bool) -> None:
-        """Have directories of members removed by a helper with the guest's ids, inside the box's limits."""
-        with contextlib.suppress(OSError):  # no room for a process: the files go with the tree
+        """Have directories of members removed by a helper with the guest's ids, inside the box's limits; one at a time."""
+        self._leavings += places
+        self._switch_ids = switch_ids
+        self._remove_some()
+
+    def _remove_some(self) -> None:
+        if self._helper or not self._leavings:
+            return
+        places, self._leavings = self._leavings, []
+        try:
             pid = os.fork()
-            if pid == 0:
-                _remove(places, switch_ids=switch_ids)
-            self._helpers.add(pid)
+        except OSError:  # no room for a process: with the next ones, or with the tree
+            self._leavings = places
+            return
+        if pid == 0:
+            _remove(places, switch_ids=self._switch_ids)
+        self._helper = pid
 
 
 def _children() -> List[int]:
@@ -154,6 +177,13 @@ def _children() -> List[int]:
             return [int(pid) for pid in file.read().split()]
     except OSError:  # a kernel without them: nothing less than all can be swept
         _give_up()
+
+
+def _session(pid: int) -> int:
+    try:
+        return os.getsid(pid)
+    except OSError:
+        return 0
 
 
 def _give_up() -> NoReturn:

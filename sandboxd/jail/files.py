@@ -23,12 +23,15 @@ _uploads: Dict[Tuple[int, int], int] = {}
 Answer = Tuple[wire.Message, Optional[int]]
 
 
-def answer(message: wire.Message, *, as_guest: bool, place: str = mounts.WORK) -> Answer:
-    """Carry out one file request below a member's work directory `place`.
+def answer(message: wire.Message, *, as_guest: bool, place: Optional[str] = mounts.WORK) -> Answer:
+    """Carry out one file request below a member's work directory `place`; None is that of a member which is gone.
 
     Errors become the reply's "error" (an errno name) and never raise.
     """
     reply: wire.Message = {"op": "file", "request": message.get("request")}
+    if place is None:
+        reply["error"] = "ESTALE"
+        return reply, None
     try:
         with _GuestIds(as_guest), _Root(place) as root:
             body, descriptor = _OPERATIONS[str(message.get("do"))](root, str(message["path"]), message)

@@ -172,6 +172,7 @@ def lock_down(order: Dict[str, Any], fds: List[int], report: int) -> Dict[str, A
         writable, devices
     )  # after the mounts: it forbids mount(2) from here on
     if order["home"] != mounts.CLONES:  # the next guest of a clone, whose program may have removed its place
+        os.setsid()  # as its clone did: see `family.Family.put`
         os.makedirs(order["workdir"], exist_ok=True)
         landlock.confine(order["home"], mounts.SHARED, devices, order["roots"])
     kernel.load_seccomp(order["guest_filter"])  # last: it need not allow any of the above

@@ -15,7 +15,7 @@ from typing import Any, Callable, Dict, List, NoReturn, Optional
 
 from sandboxd.jail import cradle, files, groups, kernel, lockdown, mounts, wire
 from sandboxd.jail.births import Births, nursery
-from sandboxd.jail.family import Family
+from sandboxd.jail.family import Family, Guest
 
 Serve = Callable[[socket.socket, Dict[str, Any], cradle.Cradle], Any]
 
@@ -35,6 +35,7 @@ class Supervisor:
         self.serve = serve
         self.family = Family(self._tell)
         self.births = Births(self.family, self._tell)
+        self.family.catch_up = self.births.catch_up
         self.order: Dict[str, Any] = {}
         self.wake_read, self.wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
@@ -136,7 +137,7 @@ class Supervisor:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(-1, _SIGNALS[op])
         elif op == "file":
-            place = self.family.workdir(int(message["box"])) or mounts.WORK
+            place = self.family.workdir(int(message["box"]))
             reply, descriptor = files.answer(message, as_guest=self.order["switch_ids"], place=place)
             self._tell(reply, (descriptor,) if descriptor is not None else ())
             if descriptor is not None:
@@ -186,7 +187,8 @@ class Supervisor:
         if pid == 0:
             _guest(self, place, [*fds, theirs.fileno()], report_write)
         theirs.close()
-        self.family.put(place["member"], pid, ours, place["workdir"])
+        leads = place["home"] != mounts.CLONES  # see `lockdown`
+        self.family.put(place["member"], Guest(pid, ours, place["workdir"], leads=leads))
         os.close(report_write)
         with open(report_read, "rb") as file:
             report = file.read(4096).decode("ascii", "replace")

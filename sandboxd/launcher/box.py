@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sandboxd.jail import wire
-from sandboxd.launcher import idmaps, protocol
+from sandboxd.launcher import fork_messages, idmaps, protocol
 from sandboxd.launcher.cgroups import Cgroup
 from sandboxd.launcher.ends import Three, close_all, guest_ends, in_order
 from sandboxd.launcher.forks import Forks
@@ -28,7 +28,7 @@ from sandboxd.launcher.rest import Freezer, Rest, Stopper
 from sandboxd.launcher.sharing import sharing_rows
 from sandboxd.launcher.zygotes import Zygote
 
-AWAKE_SECONDS = 0.002
+AWAKE_SECONDS = 0.005  # after a fork or an end: see `release`
 PIDS_OF_OURS = 1  # pid 1 shares the leaf with the guest
 
 Notify = Callable[[protocol.LauncherMessage, tuple[int, ...]], None]
@@ -209,7 +209,7 @@ class Box:
         if (member := self.members.get(number)) is not None:
             member.died(status)
         elif (kept := self.forks.died(number)) is not None:
-            self.notify(protocol.CheckpointLost(kept.of.number, kept.number), ())
+            self.notify(fork_messages.CheckpointLost(kept.of.number, kept.number), ())
             self.host.spawn(self.forks.drop(number))  # its files, and its place under the limit
 
     def _on_exit(self, status: int) -> None:
@@ -247,19 +247,26 @@ class Box:
         self._rest.wake(member.pidfd)
 
     def forget_rest(self, member: Member) -> None:
-        """The next guest of a member is about to start: it must not be born at rest."""
+        """The next guest of a member is about to start: it must not be born at rest, nor put to rest before it is ready."""
         assert self._rest is not None
+        self._holds += 1
         if len(self.members) == 1:
             self._rest.forget()
         else:
             self._rest.wake(member.pidfd)
+
+    def started(self) -> None:
+        """The next guest of a member is ready, or will not be."""
+        self._holds -= 1
+        if len(self.members) > 1:
+            self.rest()
 
     def member(self, number: int) -> Member | None:
         """Return a member by its number."""
         return self.members.get(number)
 
     def hold(self) -> None:
-        """Keep the box awake until `release`: a fork is under way."""
+        """Keep the box awake until `release`: a fork or an end is under way."""
         self._holds += 1
         self._limit(self.limits)
         assert self._rest is not None
@@ -267,7 +274,10 @@ class Box:
         self._rest.wake(standing.pidfd)
 
     def release(self) -> None:
-        """The fork is over. One of many is followed by the next at once: to freeze and thaw all for each would cost most."""
+        """It is over. One fork of many is followed by the next at once: to freeze and thaw all for each would cost most.
+
+        After an end pid 1's helper has something to remove, and SIGSTOP would stop it too, until the box wakes.
+        """
         self._holds -= 1
         self._limit(self.limits)
         self._loop.call_later(AWAKE_SECONDS, self.rest)

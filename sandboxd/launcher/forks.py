@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sandboxd.errors import Code, SandboxdError
 from sandboxd.jail import wire
 from sandboxd.jail.cradle import CHECKPOINT, LIVE, RESTORE
-from sandboxd.launcher import protocol
+from sandboxd.launcher import fork_messages, protocol
 from sandboxd.launcher.ends import Three, close_all, guest_ends, in_order
 from sandboxd.launcher.member import Member, Place
 from sandboxd.launcher.pid1 import Pid1
@@ -177,6 +177,10 @@ class Forks:
                 answer, pidfds = await waiting
         except TimeoutError:
             raise _failed(f"the interpreter did not fork within {FORK_SECONDS:g} s") from None
+        except SandboxdError as error:  # pid 1 ended, and the tree with it
+            raise SandboxdError(
+                Code.SESSION_LOST, "The sandbox ended while it forked.", remedy="Open a new one."
+            ) from error
         if answer["code"]:
             close_all(pidfds)
             code = _CODES.get(answer["code"], Code.FORK_FAILED)
@@ -214,11 +218,13 @@ class Forks:
         pid1 = self._box.pid1
         assert pid1 is not None
         order = {"op": "end", "member": number, "with": others, "remove": places}
+        self._box.hold()
         try:
             await pid1.step(f"ended:{number}", order)
         except SandboxdError:
             self._box.kill_all()  # a pid 1 that cannot sweep: what it holds goes with it
-        self._box.rest()
+        finally:
+            self._box.release()
 
     def died(self, number: int) -> Kept | None:
         """Pid 1 reaped a clone in the making, or a checkpoint; return the latter."""
@@ -237,7 +243,9 @@ class Forks:
 
 
 async def answer_fork(
-    box: Box, message: protocol.Fork | protocol.Keep | protocol.RollBack | protocol.Drop, number: int
+    box: Box,
+    message: fork_messages.Fork | fork_messages.Keep | fork_messages.RollBack | fork_messages.Drop,
+    number: int,
 ) -> tuple[protocol.LauncherMessage, tuple[int, ...]]:
     """Carry out a request about clones and checkpoints; return the reply and its descriptors, to be closed once it is sent.
 
@@ -252,18 +260,18 @@ async def answer_fork(
     forks, member = box.forks, box.members.get(message.box)
     if member is None or member.closing:
         raise SandboxdError(Code.SESSION_LOST, "The session is gone.", remedy="Open a new one.")
-    if isinstance(message, protocol.Fork):
+    if isinstance(message, fork_messages.Fork):
         clone, ends = await forks.clone(member, message.request, number)
         clone.in_use = True
-        return protocol.Forked(message.request, number, clone.meter.guest_pid, clone.place.workdir), ends
-    if isinstance(message, protocol.Keep):
+        return fork_messages.Forked(message.request, number, clone.meter.guest_pid, clone.place.workdir), ends
+    if isinstance(message, fork_messages.Keep):
         kept, control = await forks.checkpoint(member, message.request, number, message.replaces)
-        return protocol.Kept(message.request, member.number, kept.number), (control,)
-    if isinstance(message, protocol.RollBack):
+        return fork_messages.Kept(message.request, member.number, kept.number), (control,)
+    if isinstance(message, fork_messages.RollBack):
         ends = await forks.roll_back(member, message.request, message.checkpoint)
-        return protocol.RolledBack(message.request, member.meter.guest_pid), ends
+        return fork_messages.RolledBack(message.request, member.meter.guest_pid), ends
     await forks.drop(message.checkpoint)
-    return protocol.Dropped(message.request), ()
+    return fork_messages.Dropped(message.request), ()
 
 
 def _refused(detail: str) -> SandboxdError:

@@ -17,7 +17,7 @@ from typing import Any
 from sandboxd.environments import Environment, load_environment
 from sandboxd.errors import Code, SandboxdError
 from sandboxd.jail import kernel, wire
-from sandboxd.launcher import protections, protocol
+from sandboxd.launcher import fork_messages, protections, protocol
 from sandboxd.launcher.box import Box
 from sandboxd.launcher.cgroups import household
 from sandboxd.launcher.channel import Channel
@@ -93,7 +93,9 @@ class Launcher:
             self._spawn(message.request, self._open(message))
         elif isinstance(message, protocol.Close):
             self._spawn(message.request, self._close_box(message))
-        elif isinstance(message, protocol.Fork | protocol.Keep | protocol.RollBack | protocol.Drop):
+        elif isinstance(
+            message, fork_messages.Fork | fork_messages.Keep | fork_messages.RollBack | fork_messages.Drop
+        ):
             self._spawn(message.request, self._fork(message))
         elif isinstance(message, protocol.Count):
             pools = self._pool.stats() if self._pool is not None else []
@@ -209,13 +211,15 @@ class Launcher:
             await box.leave(message.box)
         self._notify(protocol.Closed(message.request))
 
-    async def _fork(self, message: protocol.Fork | protocol.Keep | protocol.RollBack | protocol.Drop) -> None:
+    async def _fork(
+        self, message: fork_messages.Fork | fork_messages.Keep | fork_messages.RollBack | fork_messages.Drop
+    ) -> None:
         box = self._boxes.get(message.box)
         if box is None or not box.healthy:
             raise SandboxdError(Code.SESSION_LOST, "The session is gone.", remedy="Open a new one.")
         number = next(self._numbers)
         reply, fds = await answer_fork(box, message, number)
-        if isinstance(reply, protocol.Forked):
+        if isinstance(reply, fork_messages.Forked):
             self._boxes[number] = box
         self._notify(reply, fds)
         close_all(fds)

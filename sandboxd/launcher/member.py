@@ -56,7 +56,10 @@ class Tree(Protocol):
         """Let the box run."""
 
     def forget_rest(self, member: Member) -> None:
-        """See that the next guest of a member is not born at rest."""
+        """See that the next guest of a member is not born at rest; `started` follows."""
+
+    def started(self) -> None:
+        """The next guest of a member is ready, or will not be."""
 
     def rest(self) -> None:
         """Stop the box if no member executes."""
@@ -105,6 +108,7 @@ class Member:
         """
         self._take_pidfd(pidfd)
         if not self.alive:
+            self.let_go()
             raise SandboxdError(Code.FORK_FAILED, "The clone ended at once.", remedy="Try again.")
 
     def take(self, message: wire.Message, fds: list[int]) -> None:
@@ -252,8 +256,7 @@ class Member:
             self._respawning = False
             self._idle.set()
             close_all((*ours, *theirs))
-            if len(self._tree.members) > 1:
-                self._tree.rest()
+            self._tree.started()
 
     def stop(self) -> None:
         """Stop the timers: the member ends."""

@@ -34,6 +34,7 @@ class Pid1:
         self._on_answer = on_answer
         self._on_message = on_message
         self._steps: dict[str, asyncio.Future[Answer]] = {}
+        self._ended: SandboxdError | None = None
         self._channel = Channel(sock, self._hear, self.silent)
 
     def tell(self, message: wire.Message, fds: tuple[int, ...] = ()) -> None:
@@ -43,6 +44,11 @@ class Pid1:
     def expect(self, answer: str) -> asyncio.Future[Answer]:
         """Wait for an answer, with `in_time`, to what was sent or will be: an operation, or "operation:member"."""
         waiting: asyncio.Future[Answer] = self._loop.create_future()
+        if self._ended is not None:
+            waiting.set_exception(
+                self._ended
+            )  # who asks now would wait for its deadline, and hold what it sent along
+            return waiting
         self._steps[answer] = waiting
         return waiting
 
@@ -80,7 +86,8 @@ class Pid1:
 
     def silent(self, reason: str) -> None:
         """Fail what waits: pid 1 says nothing more."""
-        self.fail(SandboxdError(Code.JAIL_FAILED, f"pid 1 ended during its set-up ({reason})."))
+        self._ended = SandboxdError(Code.JAIL_FAILED, f"pid 1 ended ({reason}).")
+        self.fail(self._ended)
 
     def fail(self, error: SandboxdError) -> None:
         """Fail the steps that wait."""

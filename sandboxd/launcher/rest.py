@@ -103,6 +103,7 @@ class Stopper:
 
     def rest(self, guest_fd: int, guest_pid: int) -> None:
         """Stop the box until `wake`."""
+        self.leave()  # one look at a time: a second one would go on after `wake`, and stop what runs
         self._stopped = True
         _signal(guest_fd, signal.SIGSTOP)
         if self._has_others(guest_pid):

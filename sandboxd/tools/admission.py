@@ -45,15 +45,15 @@ class Budget:
             self._refuse("the tool calls (tool_calls)")
         self.calls_left -= 1
 
-    def take_bytes(self, value: Value) -> None:
-        """Count arguments or a result.
+    def take_bytes(self, size: int) -> None:
+        """Count arguments or a result, as they came.
 
         Raises:
             SandboxdError: TOOL_BUDGET.
         """
-        if value.size_bytes > self.bytes_left:
+        if size > self.bytes_left:
             self._refuse("the bytes of tool calls (tool_bytes)")
-        self.bytes_left -= value.size_bytes
+        self.bytes_left -= size
 
     def _refuse(self, what: str) -> NoReturn:
         self.hit = True
@@ -85,6 +85,7 @@ async def admit(
     for one in rules:
         if not one.allows(name):
             _refuse(Code.TOOL_DENIED, one.refusal(name, {}))
+    budget.take_bytes(len(arguments))  # before they are looked at: looking is what costs
     value = await _read(arguments, Code.TOOL_ARGUMENTS)
     if not isinstance(value.seen, Object):
         _refuse(Code.TOOL_ARGUMENTS, "the arguments are no object")
@@ -93,7 +94,6 @@ async def admit(
         if refusal:
             _refuse(Code.TOOL_DENIED, refusal)
     await _check(tool.parameters, value, Code.TOOL_ARGUMENTS, "arguments")
-    budget.take_bytes(value)
     return Admitted(tool, value)
 
 
@@ -103,15 +103,16 @@ async def check_result(tool: Tool, text: str, budget: Budget) -> Value:
     Raises:
         SandboxdError: TOOL_RESULT, TOOL_BUDGET.
     """
+    budget.take_bytes(len(text))
     value = await _read(text, Code.TOOL_RESULT)
     if tool.returns is not None:
         await _check(tool.returns, value, Code.TOOL_RESULT, "result")
-    budget.take_bytes(value)
     return value
 
 
 async def _read(text: str, code: Code) -> Value:
     try:
+        values.check_size(text)  # here: what is too large must not wait in a queue
         return await _apart(values.read, text, small=len(text) <= SMALL_BYTES)
     except ValueFormError as error:
         _refuse(code, f"it is not right as a value: {error}")

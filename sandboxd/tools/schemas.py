@@ -1,16 +1,18 @@
 """The JSON Schema subset that a tool may use: read strictly, references written out, validated by `jsonschema`.
 
 The schemas are a tenant's. So none may cost more than its size: no regular expressions, no references to elsewhere or
-back to themselves, no keyword whose work grows faster than the value. What a validation costs at most is nodes of the
-schema times nodes of the value, and known before it starts.
+back to themselves, no keyword whose work grows faster than the value. The steps of a validation are counted and bounded,
+and between them other threads have their turn.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, TypeAlias
 
 import jsonschema
 from jsonschema import Draft202012Validator
@@ -21,7 +23,7 @@ from sandboxd.tools.values import TAG, Array, Object, Tagged, Value
 MAX_SCHEMA_BYTES = 16 << 10
 MAX_SCHEMA_NODES = 2000
 MAX_SCHEMA_DEPTH = 16
-MAX_COST = 1_000_000
+MAX_STEPS = 100_000  # of one validation, under half a second
 KINDS = frozenset({"bytes", "image", "dataframe"})
 TYPES = frozenset({"null", "boolean", "integer", "number", "string", "array", "object"})
 _REF = "#/$defs/"
@@ -38,8 +40,44 @@ _CHECKED = (
 _MESSAGE = 300
 
 
+_PAUSE_STEPS = 200  # under a millisecond: then the loop's thread may have the interpreter
+
+
 class SchemaError(ValueError):
     """A schema is not of the subset; the message names the key."""
+
+
+class _TooMuchError(Exception):
+    """A validation has used up its steps."""
+
+
+class _Steps(threading.local):
+    left = 0
+
+    def spend(self, count: int) -> None:
+        before, self.left = self.left, self.left - count
+        if self.left < 0:
+            raise _TooMuchError
+        if before // _PAUSE_STEPS != self.left // _PAUSE_STEPS:
+            time.sleep(0)
+
+
+_steps = _Steps()
+_Check: TypeAlias = Callable[[Any, Any, Any, Any], Iterable[jsonschema.ValidationError] | None]
+
+
+def _counted(check: _Check) -> _Check:
+    """Count a keyword's work on one value: what it compares with, and what it goes through."""
+
+    def counted(
+        validator: Any, value: Any, instance: Any, schema: Any
+    ) -> Iterable[jsonschema.ValidationError] | None:
+        compared = len(value) if isinstance(value, list | dict) else 0
+        gone_through = len(instance) if isinstance(instance, list | dict) else 0
+        _steps.spend(1 + (compared + gone_through) // 8)
+        return check(validator, value, instance, schema)
+
+    return counted
 
 
 def _of_kind(_validator: Any, kind: str, instance: Any, _schema: Any) -> Iterator[jsonschema.ValidationError]:
@@ -49,7 +87,13 @@ def _of_kind(_validator: Any, kind: str, instance: Any, _schema: Any) -> Iterato
 
 _Validator = create(
     meta_schema={},
-    validators={**{key: Draft202012Validator.VALIDATORS[key] for key in _CHECKED}, TAG: _of_kind},
+    validators={
+        key: _counted(check)
+        for key, check in [
+            *((key, Draft202012Validator.VALIDATORS[key]) for key in _CHECKED),
+            (TAG, _of_kind),
+        ]
+    },
     type_checker=Draft202012Validator.TYPE_CHECKER,  # a Tagged is of no type that it knows
     version="sandboxd-tools",
 )
@@ -69,15 +113,16 @@ class Schema:
         self._validator = _Validator(raw)
 
     def cost(self, value: Value) -> int:
-        """Tell what `problem_of` costs at most, in steps."""
+        """Tell roughly what `problem_of` costs at most, in steps."""
         return self.nodes * value.nodes
 
     def problem_of(self, value: Value) -> str:
         """Tell what is wrong with a value, "" where nothing is. Never raises."""
-        if self.cost(value) > MAX_COST:
-            return "it is too large to be held against its schema"
+        _steps.left = MAX_STEPS
         try:
             error = next(self._validator.iter_errors(value.seen), None)
+        except _TooMuchError:
+            return "it is too large to be held against its schema"
         except (ArithmeticError, ValueError, RecursionError):
             return "it cannot be held against its schema: a number in it is out of reach"
         if error is None:

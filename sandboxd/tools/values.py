@@ -79,14 +79,19 @@ class Value:
         return len(self.text) if self.text.isascii() else len(self.text.encode())
 
 
+def check_size(text: str) -> None:
+    """Refuse a text that is too large, at no cost. Raises ValueFormError."""
+    if len(text) > MAX_VALUE_BYTES:
+        raise ValueFormError(f"it takes more than {MAX_VALUE_BYTES:,} bytes as JSON")
+
+
 def read(text: str) -> Value:
     """Read a value.
 
     Raises:
         ValueFormError: it is not exactly as protos/TOOLS.md says, or too large.
     """
-    if len(text) > MAX_VALUE_BYTES:
-        raise ValueFormError(f"it takes more than {MAX_VALUE_BYTES:,} bytes as JSON")
+    check_size(text)
     try:
         raw = _decode(text)
         written = _encode(raw)

@@ -16,6 +16,15 @@ from crash.visits import ClientProcess
 FEW_STEPS = {
     "test_the_front_is_killed": {"map", "running", "outcome"},
     "test_a_client_is_killed": {"guest", "running"},
+    "test_a_part_of_the_launcher_s_is_killed_in_an_errand": {
+        "copy-live",
+        "hear-chec",
+        "halted",
+        "copy-rest",
+        "called",
+    },
+    "test_a_client_is_killed_in_an_errand": {"handed"},
+    "test_the_front_is_killed_in_an_errand": {"handed", "called"},
 }
 
 

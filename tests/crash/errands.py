@@ -1,8 +1,4 @@
-"""What a client asks of a session beside running code, each with the step at which somebody dies: in a thread, or a process.
-
-    uploading   the front has all bytes of a file that replaces another, and has not yet asked for its name
-    placed      pid 1 has linked it beside the old one, and has not yet renamed it
-    renamed     pid 1 is about to rename a file
+"""What a client asks of a session beside running code: files, clones, checkpoints, tools; in a thread, or in a process.
 
 Run as a program it goes on one errand and waits to be killed: `errands.py ADDRESS ERRAND`.
 """
@@ -15,11 +11,13 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from sandboxd_client import Sandbox, SandboxError
+from sandboxd_client.tools import Tool, tool
 
 OLD, NEW = b"old" * 1000, b"new" * 100_000
 POLICY = "unscreened"
@@ -31,7 +29,7 @@ class Kind:
     """An errand: what must be there first, and what is asked then."""
 
     prepare: Callable[[Sandbox], None]
-    ask: Callable[[Sandbox], None]
+    ask: Callable[[Sandbox, str], None]  # the id is for an execution
 
 
 def _files(sandbox: Sandbox) -> None:
@@ -39,15 +37,81 @@ def _files(sandbox: Sandbox) -> None:
     sandbox.files.write("other", NEW)
 
 
-def _upload(sandbox: Sandbox) -> None:
+def _upload(sandbox: Sandbox, _: str) -> None:
     sandbox.files.write("file", NEW)
 
 
-def _rename(sandbox: Sandbox) -> None:
+def _rename(sandbox: Sandbox, _: str) -> None:
     sandbox.files.rename("other", "file")
 
 
-KINDS = {"upload": Kind(_files, _upload), "rename": Kind(_files, _rename)}
+def _state(sandbox: Sandbox) -> None:
+    _need(sandbox, "import os\nx = 1\nopen('kept', 'w').write('1')")
+
+
+def _fork(sandbox: Sandbox, _: str) -> None:
+    for clone in sandbox.fork(1):
+        with clone:
+            clone.run_code("x += 1")
+
+
+def _checkpoint(sandbox: Sandbox, _: str) -> None:
+    sandbox.checkpoint("kept")
+
+
+def _past(sandbox: Sandbox) -> None:
+    _state(sandbox)
+    sandbox.checkpoint("kept")
+    _need(sandbox, "x = 2\nopen('kept', 'w').write('2')")
+
+
+def _rollback(sandbox: Sandbox, _: str) -> None:
+    sandbox.rollback("kept")
+
+
+def _call(sandbox: Sandbox, execution_id: str) -> None:
+    sandbox.run_code("tools.slow(7)", execution_id=execution_id, timeout=20)
+
+
+def _need(sandbox: Sandbox, code: str) -> None:
+    if not sandbox.run_code(code).ok:
+        raise AssertionError(code)
+
+
+KINDS = {
+    "upload": Kind(_files, _upload),
+    "rename": Kind(_files, _rename),
+    "fork": Kind(_state, _fork),
+    "checkpoint": Kind(_state, _checkpoint),
+    "rollback": Kind(_past, _rollback),
+    "call": Kind(_state, _call),
+}
+
+
+class Desk:
+    """A tool that waits to be let go, and says that it was called.
+
+    A call whose client died goes on until `timeout_seconds`: the client might come back.
+    """
+
+    def __init__(self, timeout_seconds: float = 30.0) -> None:
+        self._timeout_seconds = timeout_seconds
+        self.called, self.go = threading.Event(), threading.Event()
+
+    def tool(self) -> Tool:
+        """Make the tool."""
+
+        def slow(number: int) -> int:
+            """Give it back, in the end.
+
+            Args:
+                number: what to give back.
+            """
+            self.called.set()
+            self.go.wait(30)
+            return number
+
+        return tool(slow, timeout=self._timeout_seconds)
 
 
 class Errand(threading.Thread):
@@ -59,7 +123,9 @@ class Errand(threading.Thread):
 
     def __init__(self, address: str, kind: str) -> None:
         super().__init__(daemon=True)
-        self.sandbox = Sandbox(POLICY, address, open_timeout=20)
+        self.desk = Desk()
+        self.execution_id = uuid.uuid4().hex
+        self.sandbox = Sandbox(POLICY, address, open_timeout=20, tools=[self.desk.tool()])
         self.told: SandboxError | None = None
         self.ready, self.go = threading.Event(), threading.Event()
         self._kind = KINDS[kind]
@@ -71,7 +137,7 @@ class Errand(threading.Thread):
             self._kind.prepare(self.sandbox)
             self.ready.set()
             self.go.wait(60)
-            self._kind.ask(self.sandbox)
+            self._kind.ask(self.sandbox, self.execution_id)
         except SandboxError as error:
             self.told = error
         except BaseException as error:  # noqa: BLE001  told to the test by `finish`
@@ -82,6 +148,7 @@ class Errand(threading.Thread):
     def finish(self) -> None:
         """Wait for the errand's end."""
         self.go.set()
+        self.desk.go.set()
         self.join(60)
         assert not self.is_alive(), "the caller was left waiting"
         assert self._untold is None, repr(self._untold)
@@ -92,8 +159,9 @@ class ErrandProcess:
 
     def __init__(self, address: str, kind: str, visitors: set[int]) -> None:
         self._visitors = visitors
+        self.execution_id = uuid.uuid4().hex
         self.process = subprocess.Popen(
-            [sys.executable, str(Path(__file__)), address, kind],
+            [sys.executable, str(Path(__file__)), address, kind, self.execution_id],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -117,14 +185,15 @@ class ErrandProcess:
             pipe.close()
 
 
-def main(address: str, kind: str) -> None:
+def main(address: str, kind: str, execution_id: str) -> None:
     """Go on an errand when told to, and stay."""
-    sandbox = Sandbox(POLICY, address).open()
+    desk = Desk(timeout_seconds=0.5)
+    sandbox = Sandbox(POLICY, address, tools=[desk.tool()]).open()
     KINDS[kind].prepare(sandbox)
     print(READY, flush=True)
     sys.stdin.readline()
     with contextlib.suppress(SandboxError):
-        KINDS[kind].ask(sandbox)
+        KINDS[kind].ask(sandbox, execution_id)
     time.sleep(60)
 
 

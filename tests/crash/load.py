@@ -5,9 +5,11 @@ from __future__ import annotations
 import random
 import threading
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from sandboxd_client import Execution, RefusedError, Sandbox, SandboxError
+from sandboxd_client import Execution, NotStartedError, RefusedError, Sandbox, SandboxError
+from sandboxd_client.tools import tool
 
 # What each ends in when nobody kills anything: one of the outcomes behind it.
 SNIPPETS: dict[str, tuple[str, ...]] = {
@@ -28,6 +30,12 @@ SNIPPETS: dict[str, tuple[str, ...]] = {
     "while True: pass": ("timeout_wall",),
     "x = bytearray(900 << 20)": ("oom", "error"),
 }
+# These need the tools of a session.
+WITH_TOOLS: dict[str, tuple[str, ...]] = {
+    "[tools.double(n) for n in range(5)]": ("ok",),
+    "import asyncio\nawait asyncio.gather(*(tools.double.aio(n) for n in range(5)))": ("ok",),
+    "try:\n    tools.double()\nexcept TypeError:\n    pass": ("ok",),
+}
 TIMEOUT_SECONDS = 0.3
 
 
@@ -39,6 +47,37 @@ class Told:
     execution: Execution | None
     error: SandboxError | None
     opened: bool
+
+
+@tool
+def double(number: int) -> int:
+    """Double it.
+
+    Args:
+        number: what to double.
+    """
+    return 2 * number
+
+
+def _fork(sandbox: Sandbox) -> None:
+    for clone in sandbox.fork(1):
+        clone.close()
+
+
+def _back(sandbox: Sandbox) -> None:
+    sandbox.checkpoint("kept")
+    sandbox.files.write("f", b"y" * 10_000)
+    sandbox.rollback("kept")
+
+
+WAYS: tuple[Callable[[Sandbox], object], ...] = (
+    lambda sandbox: None,
+    _fork,
+    _back,
+    lambda sandbox: sandbox.checkpoint("kept"),
+    lambda sandbox: sandbox.files.write("f", b"x" * 100_000),
+    lambda sandbox: sandbox.call_tool("double", {"number": 2}),
+)
 
 
 class Caller(threading.Thread):
@@ -63,7 +102,7 @@ class Caller(threading.Thread):
             self.failure = error
 
     def _visit(self) -> None:
-        sandbox = Sandbox("unscreened", self._address, open_timeout=10)
+        sandbox = Sandbox("unscreened", self._address, open_timeout=10, tools=[double])
         try:
             sandbox.open()
         except SandboxError as error:
@@ -72,13 +111,13 @@ class Caller(threading.Thread):
             return
         try:
             for _ in range(self._chance.randint(1, 4)):
-                if not self._run(sandbox):
+                if not self._run(sandbox) or not self._wander(sandbox):
                     return
         finally:
             sandbox.close()
 
     def _run(self, sandbox: Sandbox) -> bool:
-        code = self._chance.choice(list(SNIPPETS))
+        code = self._chance.choice([*SNIPPETS, *WITH_TOOLS])
         execution_id = uuid.uuid4().hex
         try:
             execution = sandbox.run_code(code, execution_id=execution_id, timeout=TIMEOUT_SECONDS)
@@ -86,6 +125,14 @@ class Caller(threading.Thread):
             self._remember(code, None, error, execution_id)
             return isinstance(error, RefusedError)
         self._remember(code, execution, None, execution_id)
+        return True
+
+    def _wander(self, sandbox: Sandbox) -> bool:
+        """Do something beside running code; what it is refused for is its own business, but nobody is lied to."""
+        try:
+            self._chance.choice(WAYS)(sandbox)
+        except SandboxError as error:
+            return isinstance(error, (NotStartedError, RefusedError))
         return True
 
     def _remember(

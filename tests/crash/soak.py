@@ -18,13 +18,13 @@ from sandboxd_proto.v1 import sandbox_pb2_grpc as rpc
 
 from crash import gauge, heaps
 from crash.house import House
-from crash.load import SNIPPETS, TIMEOUT_SECONDS, Caller
+from crash.load import SNIPPETS, TIMEOUT_SECONDS, WITH_TOOLS, Caller
 
 CALLERS = 2
 # The front remembers ended executions for a day, 1.2 KiB each, up to this bound. A lower one is reached in the warm-up:
 # what grows afterwards is a leak.
 FEW_RECORDS = Edit("log/executions.py", "MAX_RECORDS = 100_000", "MAX_RECORDS = 100")
-FEW_ENDED = Edit("sessions/registry.py", "_ENDED_MAX = 1024", "_ENDED_MAX = 50")
+FEW_ENDED = Edit("sessions/ended.py", "_ENDED_MAX = 1024", "_ENDED_MAX = 50")
 FEW_VERDICTS = Edit("screen/cache.py", "_ENTRIES = 1024", "_ENTRIES = 100")
 EDITS = (FEW_RECORDS, FEW_ENDED, FEW_VERDICTS, *heaps.EDITS)
 FLAGS = ("--log-level", "warning")
@@ -124,7 +124,10 @@ class Soak:
         for told in caller.told.values():
             assert told.error is None, told.error
             assert told.execution is not None
-            assert told.execution.outcome.value in {*SNIPPETS[told.code], Outcome.TIMEOUT_WALL}, told
+            assert told.execution.outcome.value in {
+                *(SNIPPETS | WITH_TOOLS)[told.code],
+                Outcome.TIMEOUT_WALL,
+            }, told
             self.report.outcomes[told.execution.outcome.value] += 1
             self._executions += 1
 

@@ -20,8 +20,11 @@ STEPS = ("fork", "map", "mount", "guest", "checkout", "opened", "intent", "runni
 """On the way of an execution; `groups` is one on a launcher's: it has made the first of its cgroups."""
 TARGETS = ("guest", "pid1", "zygote", "launcher", "front", "client")
 
-INSIDE = ("placed", "renamed")
-"""Further steps of a box's inmates, which stand in edits of their own (`errands.py`)."""
+INSIDE = (
+    *("placed", "renamed", "forking"),
+    *(f"{step}-{kind}" for step in ("adopt", "copy", "hear") for kind in ("live", "chec", "rest")),
+)
+"""Further steps of a box's inmates, which stand in edits of their own (`test_errands.py`)."""
 
 IMPOSSIBLE = {
     ("fork", "guest"): "pid 1 forks the guest when the root is built: there is none yet",

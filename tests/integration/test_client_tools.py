@@ -496,6 +496,10 @@ def test_direct_calls_all_at_once_each_with_its_own_end(narrow: Daemon) -> None:
         assert results[9].value == 8
         assert results[10].code == "TOOL_ARGUMENTS"
         assert sandbox.call_tools([]) == []
+        with pytest.raises(ValueError, match="one id"):
+            sandbox.call_tools(
+                [DirectCall("double", {"x": 1}, "same-id-1"), DirectCall("double", {"x": 1}, "same-id-1")]
+            )
         spent = sandbox.call_tools([DirectCall("double", {"x": 1}) for _ in range(41)])
         assert spent[-1].code == "TOOL_BUDGET"
         assert sandbox.run_code("double(1)").text == "2"
@@ -594,6 +598,8 @@ def test_clones_have_the_tools(daemon: Daemon) -> None:
         with clone:
             assert clone.run_code("double(x)").text == "6"
             assert clone.tools == sandbox.tools
+            assert clone.tools_allowed == {"double"}
+            assert clone.call_tool("double", {"x": 5}).value == 10
         assert sandbox.run_code("double(x)").text == "6"
 
 

@@ -46,8 +46,8 @@ def test_what_interrupts_one_execution_never_reaches_the_next(
 # pid 1 takes its time to sweep what the last guest left.
 SLOW_SWEEP = Edit(
     "jail/supervisor.py",
-    "            self._sweep()\n            self.order",
-    "            self._sweep()\n            __import__('time').sleep(0.5)\n            self.order",
+    '            self.order["limits"] = message["limits"]',
+    '            __import__(\'time\').sleep(0.5)\n            self.order["limits"] = message["limits"]',
 )
 
 

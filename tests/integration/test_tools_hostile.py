@@ -248,6 +248,20 @@ def log_bytes(state_dir: Path) -> int:
     return sum(path.stat().st_size for path in (state_dir / "log").glob("*"))
 
 
+async def test_large_calls_at_once_are_read_as_they_are_answered(house: Daemon) -> None:
+    async with connected(house.address) as wire:
+        desk, other = await desk_of(wire), await desk_of(wire)
+        desk.handlers = {**desk.handlers, "take": never}
+        before = resident_bytes(house)
+        large = "text = json.dumps({'x': [[]] * 49_000 + ['a' * 2_900_000]})\nn = 0\nwhile True:\n    n += 1\n    call(n, 'echo', text)"
+        flood = asyncio.create_task(forged(desk, large))
+        for _ in range(20):
+            assert await works(other), "a neighbour works on"
+        assert resident_bytes(house) - before < 160 << 20
+        await flood
+        assert await works(other)
+
+
 async def test_a_call_after_its_cell_ended_goes_nowhere(house: Daemon) -> None:
     async with connected(house.address) as wire:
         desk = await desk_of(wire)

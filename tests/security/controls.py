@@ -325,8 +325,8 @@ CONTROLS = (
             ),
             Edit(
                 "seccomp/names.py",
-                "*SOCKETPAIRS, *LANDLOCK)",
-                '*SOCKETPAIRS, *LANDLOCK, "timer_create", "timer_settime")',
+                "*WAITING, *SOCKETPAIRS)",
+                '*WAITING, *SOCKETPAIRS, "timer_create", "timer_settime")',
             ),
         ),
         ("wake/timers",),

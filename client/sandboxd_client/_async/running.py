@@ -155,6 +155,7 @@ class AsyncRunning:
         if not await session.turn.take(0):
             raise busy_error()
         session.running = execute.execution_id
+        session.desk.notices.clear()  # a tool's thread may have come to its end after its snippet
         return flight
 
     async def _land(self) -> None:

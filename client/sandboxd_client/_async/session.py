@@ -87,6 +87,7 @@ class AsyncSession:
             self.opened = await self._handshake(pb.SessionRequest(attach=attach), deadline)
         except StreamBrokenError as broken:
             raise broken.error or broken from None
+        await self.desk.answer_again()
 
     async def reattach(self, deadline: Deadline) -> None:
         """Attach again, until the deadline.

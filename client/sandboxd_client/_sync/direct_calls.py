@@ -9,6 +9,7 @@ done twice.
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from sandboxd_proto.v1 import sandbox_pb2 as pb
@@ -44,11 +45,15 @@ class DirectCalls:
     ) -> None:
         self._session = session
         self._calls = {call.call_id: call for call in calls}
+        if len(self._calls) < len(calls):
+            raise ValueError("two calls have one id: leave call_id out")
         self._tell = tell
         self._deadline = Deadline(seconds)
         self._asked: dict[int, str] = {}  # request id -> call id
         self._spoken: set[str] = set()  # of which the daemon has spoken
         self._results: dict[str, DirectResult] = {}
+        self._broke = False
+        self._receipt: Deadline | None = None
 
     def run(self) -> list[DirectResult]:
         """Send the calls and wait for all of them.
@@ -87,7 +92,7 @@ class DirectCalls:
     def _advance(self) -> None:
         """Take the next event."""
         try:
-            event = self._session.receive(self._deadline)
+            event = self._session.receive(self._until())
         except TimeoutError:
             self._take_overdue()
             return
@@ -96,6 +101,14 @@ class DirectCalls:
             return
         self._say(self._session.desk.told())
         self._take(event)
+
+    def _until(self) -> Deadline:
+        """Return how long to wait: soon no more where a broken stream may have taken the last receipts with it."""
+        left = self._calls.keys() - self._results.keys()
+        if not self._broke or not left <= self._session.desk.answers.keys():
+            return self._deadline
+        self._receipt = self._receipt or self._deadline.at_most(RECEIPT_SECONDS)
+        return self._receipt
 
     def _take(self, event: pb.SessionEvent) -> None:
         desk = self._session.desk
@@ -161,15 +174,10 @@ class DirectCalls:
             raise session.closed_error("")
         if broken.error is not None:
             raise broken.error
+        self._broke = True
         session.reattach(self._deadline)
-        try:
+        with contextlib.suppress(StreamBrokenError):  # then it is noticed again
             self._send_new()
-        except StreamBrokenError:
-            return  # and again
-        if self._session.desk.answers.keys() & (self._calls.keys() - self._results.keys()):
-            self._deadline = (
-                self._deadline.at_most(RECEIPT_SECONDS) if not session.desk.running() else self._deadline
-            )
 
     def _give_up(self) -> None:
         """Stop what runs, and tell the daemon so: nobody will answer."""

@@ -157,6 +157,7 @@ class Running:
         if not session.turn.take(0):
             raise busy_error()
         session.running = execute.execution_id
+        session.desk.notices.clear()  # a tool's thread may have come to its end after its snippet
         return flight
 
     def _land(self) -> None:

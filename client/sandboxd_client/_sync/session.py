@@ -89,6 +89,7 @@ class Session:
             self.opened = self._handshake(pb.SessionRequest(attach=attach), deadline)
         except StreamBrokenError as broken:
             raise broken.error or broken from None
+        self.desk.answer_again()
 
     def reattach(self, deadline: Deadline) -> None:
         """Attach again, until the deadline.

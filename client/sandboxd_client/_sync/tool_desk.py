@@ -2,8 +2,9 @@
 
 """The tools of one session, and their calls that are out: each is run once, however often the daemon asks for it.
 
-A call is asked for again when a stream broke while it was out. Its id is kept until its execution ends, with the answer once
-there is one, so the second asking gets the first answer. A call that is over (its time-out, the end of its snippet) is
+When a stream breaks, what it carried may be lost. So each call's id is kept until its execution ends, with the answer once
+there is one: all answers are sent again on the next stream (the daemon drops those that it has), and a call that is asked
+for twice gets the first answer. A call that is over (its time-out, the end of its snippet) is
 stopped: a coroutine is cancelled, a thread is told by its invocation's `cancelled`, and what they still return is dropped.
 """
 
@@ -102,6 +103,11 @@ class ToolDesk:
             self._refuse(call.call_id, error)
             return []
         return [ToolStarted(call.call_id, call.tool, call.arguments, call.direct)]
+
+    def answer_again(self) -> None:
+        """Send all answers again: a new stream has taken the place of one that may have lost some."""
+        for answer in tuple(self.answers.values()):
+            self._send(answer)
 
     def over(self, message: pb.ToolCallOver) -> None:
         """Stop a call that nobody waits for any more."""

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sandboxd_proto.v1 import sandbox_pb2 as pb
 
 from sandboxd_client.tools.errors import ToolValueError
 from sandboxd_client.tools.values import decode, encode
-from sandboxd_client.tools.wrappers import CURRENT, ToolInvocation
+from sandboxd_client.tools.wrappers import CURRENT, ToolInvocation, ToolWrapper
 
 if TYPE_CHECKING:
     from sandboxd_client.tools.definition import Tool
@@ -77,7 +78,8 @@ def _run_blocking(tool: Tool, call: ToolInvocation) -> Any:
         raise
     finally:
         for wrapper in reversed(passed):
-            wrapper.after(call, error)
+            with _guarded(wrapper):
+                wrapper.after(call, error)
         CURRENT.reset(token)
 
 
@@ -100,7 +102,8 @@ async def _run_on_loop(tool: Tool, call: ToolInvocation, in_thread: InThread) ->
         raise
     finally:
         for wrapper in reversed(passed):
-            await _settled(wrapper.after(call, error))
+            with _guarded(wrapper):
+                await _settled(wrapper.after(call, error))
         CURRENT.reset(token)
 
 
@@ -110,6 +113,15 @@ def _caught(tool: Tool, call: ToolInvocation) -> tuple[Any, BaseException | None
         return tool.function(**call.arguments), None
     except BaseException as error:  # noqa: BLE001 - raised again where the call is awaited
         return None, error
+
+
+@contextlib.contextmanager
+def _guarded(wrapper: ToolWrapper) -> Iterator[None]:
+    """Log what `after` raises: the call is over, and has its outcome."""
+    try:
+        yield
+    except Exception:
+        _LOGGER.exception("a tool's wrapper failed after the call wrapper=%s", type(wrapper).__name__)
 
 
 async def _settled(answer: Awaitable[None] | None) -> None:

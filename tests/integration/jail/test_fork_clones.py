@@ -336,3 +336,52 @@ async def test_the_bigger_half_of_the_disk_cannot_be_cloned(open_box):
     await run(box, "import os; os.remove('big')")
     (clone,) = await box.fork(1)
     assert json.loads((await run(clone, "print(x)"))[1]) == 1
+
+
+async def test_branches_that_fork_work_and_end_at_once(open_box):
+    """What one sweeps at its end is none of the others': neither what they started, nor a clone that is being made."""
+    box = await open_box(forks=40, pids=64)
+    await run(box, "x = 0")
+
+    async def branch(parent, depth: int) -> int:
+        (clone,) = await parent.fork(1)
+        leave = "import os, time\nif os.fork() == 0:\n    if os.fork() == 0: time.sleep(60)\n    os._exit(0)"
+        await run(clone, f"x += {depth}\n{leave}")
+        total = int(await answer(clone, "print(x)"))
+        if depth < 3:
+            for _ in range(2):
+                total += await branch(clone, depth + 1)
+        if depth == 2:
+            await clone.checkpoint("a")
+            await run(clone, "x = 99; import os; os._exit(1)")
+            await clone.rollback("a")
+        result, _, _ = await run(clone, "y = x")
+        assert result.outcome == "ok", (result.outcome, result.evidence)
+        await clone.close()
+        return total
+
+    serial = 1 + 2 * 3 + 4 * 6
+    assert await asyncio.gather(*(branch(box, 1) for _ in range(1))) == [serial]
+    clones = await box.fork(4)
+    assert await asyncio.gather(*(branch(clone, 1) for clone in clones)) == [serial] * 4
+    assert await answer(box, "print(x)") == 0
+
+
+async def test_a_daemon_of_one_clone_survives_the_end_of_another(open_box):
+    box = await open_box(forks=3)
+    one, two = await box.fork(2)
+    daemon = """
+import os, time
+if os.fork() == 0:
+    if os.fork() == 0:
+        while True:
+            open('ticks', 'a').write('x'); time.sleep(0.01)
+    os._exit(0)
+time.sleep(0.1)"""
+    await run(one, daemon)
+    await two.close()
+    await run(box, "import os; os._exit(0)")
+    size = (
+        "import os, time; a = os.path.getsize('ticks'); time.sleep(0.2); print(os.path.getsize('ticks') - a)"
+    )
+    assert await answer(one, size) > 0

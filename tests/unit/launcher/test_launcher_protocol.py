@@ -8,7 +8,7 @@ import socket
 import pytest
 
 from sandboxd.jail import wire
-from sandboxd.launcher import protocol
+from sandboxd.launcher import fork_messages, protocol
 
 MESSAGES = [
     protocol.Hello(1, "ab12", "/environments", ["base"], 2, 8, 1, 1000, 3600.0, None),
@@ -31,15 +31,15 @@ MESSAGES = [
     protocol.Closed(5),
     protocol.Count(7),
     protocol.Counted(7, [{"environment": "base", "hits": 3}]),
-    protocol.Fork(8, 7),
-    protocol.Forked(8, 9, 4244, "/clones/9/work"),
-    protocol.Keep(9, 7, 6),
-    protocol.Kept(9, 7, 10),
-    protocol.RollBack(10, 7, 10),
-    protocol.RolledBack(10, 4245),
-    protocol.Drop(11, 7, 10),
-    protocol.Dropped(11),
-    protocol.CheckpointLost(7, 10),
+    fork_messages.Fork(8, 7),
+    fork_messages.Forked(8, 9, 4244, "/clones/9/work"),
+    fork_messages.Keep(9, 7, 6),
+    fork_messages.Kept(9, 7, 10),
+    fork_messages.RollBack(10, 7, 10),
+    fork_messages.RolledBack(10, 4245),
+    fork_messages.Drop(11, 7, 10),
+    fork_messages.Dropped(11),
+    fork_messages.CheckpointLost(7, 10),
     protocol.Failed(6, "JAIL_FAILED", "no", "do this"),
 ]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandboxd.events import Decision, Display, Outcome, Output, Result, Verdict
+from sandboxd.events import Decision, Display, Outcome, Output, Result, ToolCall, ToolCallOver, Verdict
 from sandboxd.sessions import EventRing, Feed
 from sandboxd.sessions.ring import (
     DISPLAY_TOTAL_BYTES,
@@ -153,3 +153,27 @@ async def test_a_feed_keeps_what_its_reader_has_not_taken_of_the_last_execution(
     ]
     feed.end("over")
     assert await feed.take() == []
+
+
+def test_a_call_stays_until_it_has_its_answer():
+    ring = EventRing(1000)
+    ring.begin("x")
+    for name in ("a", "b"):
+        ring.append(ToolCall(name, "tool", "{}", 1.0))
+    ring.append(Output("stdout", b"."))
+    ring.answered("a")
+    ring.answered("never")
+    assert [entry.event.call_id for entry in ring.entries() if isinstance(entry.event, ToolCall)] == ["b"]
+    ring.append(ToolCallOver("b", "timeout"))
+    assert [type(entry.event) for entry in ring.entries()] == [Output, ToolCallOver]
+    assert [entry.sequence for entry in ring.entries()] == sorted(entry.sequence for entry in ring.entries())
+
+
+def test_calls_given_up_in_a_loop_are_not_kept_without_end():
+    ring = EventRing(1000)
+    ring.begin("x")
+    for number in range(5000):
+        ring.append(ToolCall(f"t.{number}", "tool", "{}", 1.0))
+        ring.append(ToolCallOver(f"t.{number}", "cancelled"))
+    assert len(ring.entries()) <= 256
+    assert ring.entries()[-1].event == ToolCallOver("t.4999", "cancelled")

@@ -1,0 +1,33 @@
+"""Clones of a session: they have its tools, and their calls go to their own streams."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from daemons import Daemon
+from sandboxd_proto.v1 import sandbox_pb2 as pb
+from tool_desk import Desk, spec
+from wire_client import connected
+
+pytestmark = pytest.mark.userns
+TEXT = {"type": "object", "properties": {"q": {"type": "string"}}, "required": ["q"]}
+SPECS = [spec("search", TEXT, returns={"type": "string"}), spec("fetch", TEXT, is_async=True)]
+
+
+async def test_a_clone_has_the_tools_and_its_calls_go_to_its_own_stream(daemon: Daemon) -> None:
+    async with connected(daemon.address) as wire:
+        stream = await wire.open(tools=SPECS)
+        desk = Desk(stream, {"search": lambda given: f"old {given['q']}"})
+        assert (await desk.run("a = search('1')\nkept = search")).outcome == pb.OUTCOME_OK
+        await stream.send(fork=pb.Fork(count=1))
+        (opened,) = (await stream.event("forked")).forked.clones
+        assert "search" in opened.tools_allowed
+        clone = Desk(await wire.attach(opened.session_id), {"search": lambda given: f"new {given['q']}"})
+        both = await asyncio.gather(
+            desk.run("[a, search('2'), kept('3')]"), clone.run("import asyncio\n[a, search('4'), kept('5')]")
+        )
+        assert [one.text for one in both] == ["['old 1', 'old 2', 'old 3']", "['old 1', 'new 4', 'new 5']"]
+        asynchronous = Desk(clone.stream, {"fetch": lambda given: given["q"]})
+        code = "import asyncio\nawait asyncio.gather(*(fetch(str(n)) for n in range(4)))"
+        assert (await asynchronous.run(code)).text == "['0', '1', '2', '3']"
