@@ -123,7 +123,10 @@ class SafetyNet:
         except SandboxdError as error:
             self._since = ""
             self._record("rollback_failed", error.code.value, snippet.execution_id)
-            return _told(result, f"not rolled back: {error.code}: {error.message}")
+            told = _told(result, f"not rolled back: {error.code}: {error.message}")
+            # Half way: the interpreter was ended, and its checkpoint could not take its place.
+            lost = result.variables_lost or error.code is Code.FORK_FAILED
+            return dataclasses.replace(told, variables_lost=lost)
         except Exception:
             _logger.exception("rollback failed", extra={"execution": snippet.execution_id})
             self._since = ""
@@ -148,7 +151,7 @@ class SafetyNet:
 
 
 def _told(result: Result, why: str) -> Result:
-    """Say why a snippet was not taken back; a rollback that failed may have cost the interpreter."""
+    """Say in a result why its snippet was not taken back."""
     evidence = result.evidence
     detail = f"{evidence.detail}; {why}" if evidence.detail else why
     return dataclasses.replace(result, evidence=dataclasses.replace(evidence, detail=detail))

@@ -178,7 +178,9 @@ def test_a_snippet_that_destroys_its_checkpoint_is_never_said_to_be_rolled_back(
     )
     assert (execution.outcome, execution.rolled_back) == (Outcome.ERROR, False)
     assert "not rolled back" in execution.evidence.detail
-    assert sandbox.run_code("x").text == "{'list': [1, 2]}"
+    after = sandbox.run_code("x")
+    # Where the checkpoint died only while it was asked, the interpreter had been ended for it already.
+    assert execution.variables_lost or after.text == "{'list': [1, 2]}"
 
 
 async def test_a_repeated_id_is_answered_and_not_rolled_back_again(daemon: Daemon) -> None:

@@ -85,10 +85,15 @@ async def test_what_could_not_be_taken_back_does_not_start(code):
     assert box.journal == ["checkpoint"]
 
 
+async def test_a_rollback_that_failed_half_way_has_cost_the_variables():
+    result = await settled(Box(rollback=Code.FORK_FAILED), Snippet(rollback_on_error=True), FAILED)
+    assert (result.rolled_back, result.variables_lost) == (False, True)
+
+
 async def test_a_rollback_that_did_not_happen_is_never_claimed():
     box = Box(rollback=Code.CHECKPOINT_NOT_FOUND)
     result = await settled(box, Snippet(rollback_on_error=True), FAILED)
-    assert not result.rolled_back
+    assert (result.rolled_back, result.variables_lost) == (False, False)
     assert result.evidence.detail == "seen; not rolled back: CHECKPOINT_NOT_FOUND: no rollback"
 
 
