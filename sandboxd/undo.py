@@ -90,9 +90,9 @@ class SafetyNet:
     async def _spread(self, snippet: Revocable) -> None:
         if not (self._per_snippet or snippet.rollback_on_error):
             return
-        await self._mend(snippet)
         try:
-            await self._box.checkpoint(BEFORE)
+            await self._mend(snippet)
+            await self._take(snippet)
         except SandboxdError as error:
             if snippet.rollback_on_error:
                 error.failure = error.failure or FailureClass.NOT_STARTED
@@ -102,6 +102,15 @@ class SafetyNet:
             self._record("checkpoint_refused", error.code.value, snippet.execution_id)
             return
         self._since, self._absent = snippet.execution_id, ""
+
+    async def _take(self, snippet: Revocable) -> None:
+        try:
+            await self._box.checkpoint(BEFORE)
+        except SandboxdError:
+            if not self._box.variables_lost or self._lost_before:
+                raise
+            await self._mend(snippet)  # its interpreter had died, and that was not known yet
+            await self._box.checkpoint(BEFORE)
 
     async def _mend(self, snippet: Revocable) -> None:
         """Bring back an interpreter that was lost between two snippets, where there is a checkpoint of the last one."""

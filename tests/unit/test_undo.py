@@ -152,6 +152,24 @@ async def test_an_interpreter_that_was_lost_in_between_comes_back_first_and_the_
     assert [result.restored_from for result in results] == ["", "before:execution-1"]
 
 
+async def test_an_interpreter_whose_death_shows_only_when_it_is_to_be_cloned_comes_back_too():
+    class Dying(Box):
+        async def checkpoint(self, name: str) -> None:
+            await super().checkpoint(name)
+            if self.journal == ["checkpoint", "checkpoint"]:
+                self.variables_lost = True
+                raise SandboxdError(Code.FORK_FAILED, "it ended")
+
+    box = Dying()
+    net = SafetyNet(box, per_snippet=True, record=lambda *_: None)  # type: ignore[arg-type]
+    results = []
+    for snippet in (Snippet("execution-1"), Snippet("execution-2")):
+        async with net.under(snippet):
+            results.append(await net.settle(snippet, OK))
+    assert box.journal == ["checkpoint", "checkpoint", "rollback", "checkpoint"]
+    assert [result.restored_from for result in results] == ["", "before:execution-1"]
+
+
 async def test_an_earlier_loss_without_a_checkpoint_is_told_and_nothing_that_ran_is_undone():
     box = Box()
     box.variables_lost = True
