@@ -134,6 +134,8 @@ class SafetyNet:
             rolled_back=cause == "on_error",
             restored_from=f"before:{snippet.execution_id}" if lost else result.restored_from,
             variables_lost=self._lost_before,
+            files=(),  # they are as they were before the snippet
+            files_truncated=False,
         )
 
     async def _fold(self) -> None:

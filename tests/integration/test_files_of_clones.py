@@ -97,3 +97,12 @@ async def test_a_clone_that_ends_in_mid_upload_gives_its_space_back(family):
 
 def _pair(text):
     return tuple(int(part) for part in text.strip("()").split(","))
+
+
+async def test_what_was_taken_back_made_no_files(daemon):
+    async with AsyncSandbox(address=daemon.address, policy="unscreened") as sandbox:
+        done = await sandbox.run_code("open('f', 'w').write('1')\nraise ValueError", on_error="rollback")
+        assert (done.rolled_back, done.files, done.files_truncated) == (True, [], False)
+        assert not await sandbox.files.exists("f")
+        await sandbox.run_code("import time; time.sleep(0.02)")
+        assert (await sandbox.run_code("open('g', 'w').write('1')")).files[0].path == "g"

@@ -153,6 +153,21 @@ async def test_rename_and_make_directory(wire, stream):
     assert info.reason == "FILE_NOT_FOUND"
 
 
+async def test_a_rename_and_a_directory_are_recorded(wire, stream, daemon):
+    session_id, name = stream.opened.session_id, new_id()
+    await wire.sandbox.MakeDirectory(pb.MakeDirectoryRequest(session_id=session_id, path=name))
+    await wire.sandbox.RenameFile(
+        pb.RenameFileRequest(session_id=session_id, path=name, new_path=f"{name}-new")
+    )
+    await wire.sandbox.RemoveFile(pb.RemoveFileRequest(session_id=session_id, path=f"{name}-new"))
+    await stream.run("1")  # its intent is durable, and so is what stands before it
+    log = b"".join(path.read_bytes() for path in sorted((daemon.state_dir / "log").glob("*")))
+    lines = [line for line in log.splitlines() if name.encode() in line]
+    for kind, line in zip((b"directory_made", b"file_renamed", b"file_removed"), lines, strict=True):
+        assert kind in line
+    assert f"{name}-new".encode() in lines[1]
+
+
 async def test_files_need_the_sessions_token(wire, stream):
     info = await wire.refusal(
         wire.sandbox.ListFiles(pb.ListFilesRequest(session_id=stream.opened.display_id))
