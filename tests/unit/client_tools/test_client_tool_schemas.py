@@ -21,6 +21,7 @@ from sandboxd_client import Tool, ToolDefinitionError, ToolImage, ToolTable, too
 from sandboxd_client.tools.definition import as_tools
 from sandboxd_client.tools.shapes import shape_of
 from sandboxd_client.tools.specs import spec_of
+from sandboxd_client.tools.values import encode
 from sandboxd_proto.v1 import sandbox_pb2 as pb
 
 
@@ -177,6 +178,23 @@ def test_a_dataclass_is_built_again_with_all_that_it_holds():
     assert "description" not in shape.schema
     made = shape.load({"item": "pen", "count": 2.0, "place": {"city": "Ulm"}})
     assert made == Order("pen", 2, [], {"city": "Ulm"})
+
+
+@dataclasses.dataclass
+class Sum:
+    terms: list[int]
+    total: int = dataclasses.field(init=False)
+
+    def __post_init__(self) -> None:
+        self.total = sum(self.terms)
+
+
+def test_a_dataclass_is_sent_with_all_fields_and_taken_with_those_of_its_constructor():
+    taken, given = shape_of(Sum, "x"), shape_of(Sum, "x", result=True)
+    assert list(taken.schema["properties"]) == taken.schema["required"] == ["terms"]
+    assert list(given.schema["properties"]) == given.schema["required"] == ["terms", "total"]
+    assert json.loads(encode(Sum([1, 2]))) == {"terms": [1, 2], "total": 3}
+    assert taken.load({"terms": [1, 2]}) == Sum([1, 2])
 
 
 class Pair(NamedTuple):
