@@ -44,6 +44,7 @@ class Home:
     counters: dict[str, int]
     make: Callable[[Home, fork_messages.Forked, list[int]], ProcessBox]
     boxes: set[ProcessBox] = field(default_factory=set)
+    making: int = 0  # clones and checkpoints that were ordered and are not there yet
 
     def enter(self, box: ProcessBox) -> None:
         """Count a box in."""
@@ -55,7 +56,7 @@ class Home:
         Raises:
             SandboxdError: FORK_LIMIT.
         """
-        there = len(self.boxes) - 1 + sum(len(box.checkpoints()) for box in self.boxes)
+        there = len(self.boxes) - 1 + sum(len(box.checkpoints()) for box in self.boxes) + self.making
         if there + count > self.limits.forks:
             raise SandboxdError(
                 Code.FORK_LIMIT,
@@ -106,6 +107,8 @@ class Forks:
             SandboxdError: FORK_REFUSED, FORK_FAILED, FORK_LIMIT, SESSION_LOST.
         """
         made: list[ProcessBox] = []
+        self._home.check_room(1)
+        self._home.making += 1
         request = fork_messages.Fork(self._home.link.number(), self._box)
         guest.order(_order(request.request))
         try:
@@ -118,6 +121,8 @@ class Forks:
             for box in made:
                 box.abandon()  # it came in the same turn as the caller gave up
             raise
+        finally:
+            self._home.making -= 1
         return made[0]
 
     async def keep(self, guest: GuestLink, name: str) -> None:
@@ -130,9 +135,14 @@ class Forks:
         # The interpreter is told of a fork first, and would wait for one that the launcher refuses.
         self._home.check_room(0 if before is not None else 1)
         replaces = before.number if before is not None else 0
+        self._home.check_room(0 if replaces else 1)
         request = fork_messages.Keep(self._home.link.number(), self._box, replaces)
-        guest.order(_order(request.request))
-        kept, fds = await self._home.link.ask(request, fork_messages.Kept)
+        self._home.making += not replaces
+        try:
+            guest.order(_order(request.request))
+            kept, fds = await self._home.link.ask(request, fork_messages.Kept)
+        finally:
+            self._home.making -= not replaces
         if (before := self._kept.pop(name, None)) is not None:
             before.control.close()
         self._kept[name] = Checkpoint(kept.checkpoint, time.time(), socket.socket(fileno=fds[0]))

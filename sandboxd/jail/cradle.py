@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import socket
 from typing import Any, Dict, List, Optional, Tuple
 
@@ -51,24 +52,41 @@ class Cradle:
         roots: the directories of the root that a clone may read.
     """
 
-    __slots__ = ("_nursery", "_roots")
+    __slots__ = ("_ahead", "_nursery", "_roots")
 
     def __init__(self, roots: Tuple[str, ...]) -> None:
         self._nursery = socket.socket(fileno=lockdown.NURSERY_FD)
-        self._nursery.settimeout(ORDER_SECONDS)
+        self._nursery.setblocking(False)
         self._roots = roots
+        self._ahead: Optional[Order] = None  # came while an earlier one was waited for
 
     def take(self, number: Any) -> Optional[Order]:
-        """Return the order of that number; those of forks that were given up are dropped. None if there is none."""
-        while True:
-            try:
-                message, fds = wire.receive(self._nursery)
-            except (OSError, EOFError, wire.WireError):
+        """Return the order of that number; those of forks that were given up are dropped. None if there is none.
+
+        Numbers grow. Whoever asked may have been refused elsewhere: then no order comes, and the control socket speaks next.
+        """
+        order, self._ahead = self._ahead, None
+        while order is None or order.number != number:
+            if order is not None and order.number > number:
+                self._ahead = order
                 return None
-            order = Order(message, fds)
-            if order.number == number:
-                return order
-            order.close()
+            if order is not None:
+                order.close()
+            order = self._next()
+            if order is None:
+                return None
+        return order
+
+    def _next(self) -> Optional[Order]:
+        poll = select.poll()
+        for fd in (lockdown.NURSERY_FD, lockdown.CONTROL_FD):
+            poll.register(fd, select.POLLIN)
+        if lockdown.NURSERY_FD not in dict(poll.poll(ORDER_SECONDS * 1000)):
+            return None
+        try:
+            return Order(*wire.receive(self._nursery))
+        except (OSError, EOFError, wire.WireError):
+            return None
 
     def refuse(self, order: Order, code: str, why: str) -> None:
         """Tell pid 1 that there will be no clone: by the clone's own socket."""

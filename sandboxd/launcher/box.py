@@ -53,7 +53,8 @@ class Box:
         self.first = Member(number, self)
         self.members: dict[int, Member] = {number: self.first}
         self.forks = Forks(self)
-        self._holds = 0
+        self._holds = 0  # forks, ends and starts of guests under way
+        self._stopped: Member | None = None  # whose pidfd the box was put to rest by
         self._loop = asyncio.get_running_loop()
         self._ended: asyncio.Future[int] = self._loop.create_future()
         self._pid = 0
@@ -244,7 +245,9 @@ class Box:
     def wake(self, member: Member) -> None:
         """Let the box run: a member is about to."""
         assert self._rest is not None
-        self._rest.wake(member.pidfd)
+        # Who was stopped by its own pidfd is woken by that, whoever else is about to run; the others pid 1 wakes.
+        stopped, self._stopped = self._stopped or member, None
+        self._rest.wake((stopped if stopped.pidfd >= 0 else member).pidfd)
 
     def forget_rest(self, member: Member) -> None:
         """The next guest of a member is about to start: it must not be born at rest, nor put to rest before it is ready."""
@@ -253,7 +256,7 @@ class Box:
         if len(self.members) == 1:
             self._rest.forget()
         else:
-            self._rest.wake(member.pidfd)
+            self.wake(member)
 
     def started(self) -> None:
         """The next guest of a member is ready, or will not be."""
@@ -269,9 +272,7 @@ class Box:
         """Keep the box awake until `release`: a fork or an end is under way."""
         self._holds += 1
         self._limit(self.limits)
-        assert self._rest is not None
-        standing = next((one for one in self.members.values() if one.alive), self.first)
-        self._rest.wake(standing.pidfd)
+        self.wake(self.first)
 
     def release(self) -> None:
         """It is over. One fork of many is followed by the next at once: to freeze and thaw all for each would cost most.
@@ -294,6 +295,7 @@ class Box:
             or any(one.executes for one in members)
         ):
             return
+        self._stopped = standing
         self._rest.rest(standing.pidfd, standing.meter.guest_pid)
 
     def file(self, message: protocol.File) -> None:

@@ -196,5 +196,7 @@ def _look_at(task: Path) -> _Task:
 
 
 def _signal(pidfd: int, number: signal.Signals) -> None:
+    if pidfd < 0:
+        return  # of a member that is gone
     with contextlib.suppress(ProcessLookupError):
         signal.pidfd_send_signal(pidfd, number)

@@ -45,10 +45,18 @@ class Branching:
         """Clone a session: all clones are made, or an error and nothing.
 
         Raises:
-            SandboxdError: INVALID_REQUEST, DRAINING, SESSION_BUSY, SESSION_LOST; what the box refuses goes to the feed.
+            SandboxdError: INVALID_REQUEST, FORK_LIMIT, DRAINING, SESSION_BUSY, SESSION_LOST; what comes later goes to the
+            feed.
         """
         if not 1 <= count <= _CLONES_MAX:
             raise _invalid(f"A fork makes 1 to {_CLONES_MAX} clones.", "Fork again for more.")
+        most = session.facts.limits.forks
+        if count > most:  # here already: to take places for them could cost another client its own
+            raise SandboxdError(
+                Code.FORK_LIMIT,
+                f"{count} clones are more than the {most} clones and checkpoints that a session tree may have.",
+                remedy="Ask for fewer; the policy's limits.forks sets the number.",
+            )
         self._sessions.check_draining()
         session.undertake(request_id, feed, lambda: self._fork(session, count))
 

@@ -46,6 +46,7 @@ async def main(address, token, execution_id):
                 wire.sandbox.GetExecution(pb.GetExecutionRequest(execution_id=execution_id)))).reason
             told["files"] = (await wire.refusal(
                 wire.sandbox.ListFiles(pb.ListFilesRequest(session_id=token)))).reason
+            told["listed"] = [one.display_id for one in (await wire.sandbox.ListOwn(pb.ListOwnRequest())).sessions]
             try:
                 await wire.attach(token)
             except grpc.aio.AioRpcError as error:
@@ -97,10 +98,13 @@ async def test_records_carry_the_peers_uid_and_sessions_answer_to_it_alone(servi
         mine = await wire.open()
         execution_id = await mine.execute("print('roots')")
         await mine.until_last()
+        await mine.send(fork=pb.Fork(count=1))
+        (clone,) = (await mine.event("forked")).forked.clones
         theirs = as_user(NOBODY, 0, address, mine.opened.session_id, execution_id)
         assert theirs["outcome"] == pb.OUTCOME_OK
         assert theirs["record"] == "EXECUTION_NOT_FOUND"
         assert (theirs["files"], theirs["attach"]) == ("SESSION_NOT_FOUND", "SESSION_NOT_FOUND")
+        assert theirs["listed"] == [theirs["display_id"]], "sessions and clones of others are not there"
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await wire.attach(theirs["token"])
         assert error_info(caught.value).reason == "SESSION_NOT_FOUND"
@@ -111,6 +115,8 @@ async def test_records_carry_the_peers_uid_and_sessions_answer_to_it_alone(servi
         mine.cut()
     async with connected(admin_address) as admin:
         sessions = (await admin.admin.ListSessions(pb.ListSessionsRequest())).sessions
+        forked_from = {one.display_id: one.forked_from for one in sessions}
+        assert forked_from[clone.display_id] == mine.opened.display_id
         assert {one.display_id: one.uid for one in sessions}[theirs["display_id"]] == NOBODY
     lines = [
         json.loads(line)

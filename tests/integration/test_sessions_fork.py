@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import json
 import os
 import signal
@@ -198,7 +199,8 @@ def test_all_or_none_by_the_policy_s_limit(sandbox: Sandbox, daemon: Daemon) -> 
     before = stats(daemon).sessions
     most = sandbox.limits.forks
     assert most
-    assert refusal(sandbox.fork, most + 1).code == "FORK_LIMIT"
+    for count in (most + 1, 256):
+        assert refusal(sandbox.fork, count).code == "FORK_LIMIT"
     assert stats(daemon).sessions == before
     with contextlib.ExitStack() as stack:
         for clone in sandbox.fork(most):
@@ -280,13 +282,40 @@ async def test_only_the_stream_that_looks_on_may_fork(daemon: Daemon) -> None:
     async with connected(daemon.address) as wire:
         old = await wire.open(policy="unscreened")
         new = await wire.attach(old.opened.session_id)
-        with contextlib.suppress(Exception):  # the older stream has ended
+        with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):  # it may have ended before
             await old.send(fork=pb.Fork(count=1))
-        assert (await old.event("closed")).closed.reason == "attached elsewhere"
+            assert (await old.event("closed")).closed.reason == "attached elsewhere"
+        assert (await new.run("1"))[-1].result.text == "1"
         listed = (await wire.sandbox.ListOwn(pb.ListOwnRequest())).sessions
         assert old.opened.display_id not in {one.forked_from for one in listed}
         await new.send(close=pb.Close())
         await new.event("closed")
+
+
+async def test_a_fork_waits_for_an_upload_and_finds_the_whole_file(daemon: Daemon) -> None:
+    data = b"x" * 100_000
+    digest = hashlib.sha256(data).hexdigest()
+    async with connected(daemon.address) as wire:
+        stream = await wire.open(policy="unscreened")
+        upload = wire.sandbox.Upload()
+        start = pb.UploadStart(
+            session_id=stream.opened.session_id, path="data", size_bytes=len(data), sha256=digest
+        )
+        await upload.write(pb.UploadRequest(start=start))
+        await upload.write(pb.UploadRequest(chunk=data[:50_000]))
+        await asyncio.sleep(0.2)
+        await stream.send(fork=pb.Fork(count=1))
+        answer = asyncio.ensure_future(stream.event("forked"))
+        done, _ = await asyncio.wait({answer}, timeout=0.3)
+        assert not done, "half a file is no state to fork from"
+        await upload.write(pb.UploadRequest(chunk=data[50_000:]))
+        await upload.done_writing()
+        await upload
+        clone = await wire.attach((await answer).forked.clones[0].session_id)
+        assert (await clone.run("len(open('data').read())"))[-1].result.text == "100000"
+        for one in (clone, stream):
+            await one.send(close=pb.Close())
+            await one.event("closed")
 
 
 async def test_a_half_closed_stream_gets_its_clones(daemon: Daemon) -> None:

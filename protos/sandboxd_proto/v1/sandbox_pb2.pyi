@@ -262,7 +262,9 @@ class SessionRequest(google.protobuf.message.Message):
         """while nothing runs; replaces the session's tools; answered by tools_set, or refused"""
 
     @property
-    def tool_result(self) -> Global___ToolResult: ...
+    def tool_result(self) -> Global___ToolResult:
+        """of a direct call: answered by tool_call_over, or refused"""
+
     @property
     def call_tool(self) -> Global___CallTool:
         """a direct call, by a model's JSON: answered by tool_call, or refused"""
@@ -849,7 +851,7 @@ class ToolCallOver(google.protobuf.message.Message):
     REASON_FIELD_NUMBER: builtins.int
     call_id: builtins.str
     reason: builtins.str
-    """timeout, execution_ended"""
+    """timeout, execution_ended, cancelled; of a direct call also recorded: its result was taken"""
     def __init__(
         self,
         *,
