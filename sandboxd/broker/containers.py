@@ -239,11 +239,12 @@ class Containers:
 def _facts(pid: int, body: dict[str, Any]) -> dict[str, str]:
     """What the kernel says of init, from outside. gVisor's own processes run there, under filters of its own."""
     runtime = body["HostConfig"]["Runtime"]
+    told = {"runtime": runtime, "user_namespace": "own" if counters.has_own_user_namespace(pid) else "host's"}
     if runtime != "runc":
-        return {"runtime": runtime}
+        return told
     lines = counters.status(pid)
     names = ("CapEff", "CapBnd", "CapPrm", "CapAmb", "NoNewPrivs", "Seccomp", "Uid")
-    return {"runtime": runtime, **{name: lines.get(name, "") for name in names}}
+    return {**told, **{name: lines.get(name, "") for name in names}}
 
 
 def gone(error: EngineGoneError) -> SandboxdError:

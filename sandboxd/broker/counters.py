@@ -66,6 +66,14 @@ def open_scratch(pid: int) -> dict[str, int]:
     return {SCRATCH: fd}
 
 
+def has_own_user_namespace(pid: int) -> bool:
+    """Tell whether a process is in another user namespace than this one; not when this user may not look."""
+    try:
+        return os.stat(f"/proc/{pid}/ns/user").st_ino != os.stat("/proc/self/ns/user").st_ino  # noqa: PTH116
+    except OSError:
+        return False
+
+
 def status(pid: int) -> dict[str, str]:
     """Return the lines of /proc/<pid>/status.
 

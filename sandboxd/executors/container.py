@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-import os
 import secrets
 import socket
 from dataclasses import dataclass
@@ -214,15 +213,3 @@ def _require_counters(counters: dict[str, int]) -> None:
             "The container's CPU counter cannot be read: its limits could not be held.",
             remedy="Run the daemon where it sees the engine's cgroups, in the host's cgroup namespace.",
         )
-
-
-def owner_of(state_key: bytes) -> str:
-    """Return the name under which a state directory owns containers: whoever holds its lock may remove them."""
-    import hashlib  # noqa: PLC0415  one use
-
-    return hashlib.sha256(b"containers:" + state_key).hexdigest()[:32]
-
-
-def readable(path: Path) -> bool:
-    """Tell whether this user may connect to a socket."""
-    return os.access(path, os.R_OK | os.W_OK)

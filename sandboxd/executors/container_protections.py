@@ -21,6 +21,7 @@ def rows(facts: dict[str, str], report: str, counters: set[str]) -> list[Row]:
         counters: the cgroup files that are read.
     """
     said = dict(item.split("=", 1) for item in report.split(",") if "=" in item)
+    own_ids = facts.get("user_namespace") == "own"
     own_kernel = facts.get("runtime") == "runsc"
     namespaces = [
         (f"{name}_namespace", True, _ENGINE) for name in ("mount", "pid", "network", "ipc", "uts", "cgroup")
@@ -28,7 +29,7 @@ def rows(facts: dict[str, str], report: str, counters: set[str]) -> list[Row]:
     abi = said.get("landlock", "0")
     speculation = said.get("speculation", "")
     return [
-        ("user_namespace", own_kernel, _GVISOR if own_kernel else "a user id of its own, in the host's namespace"),
+        ("user_namespace", own_ids, "" if own_ids else "the engine does not remap ids: userns-remap in its daemon.json"),
         *namespaces,
         ("own_kernel", own_kernel, _GVISOR if own_kernel else "runc shares the host's kernel"),
         ("read_only_root", True, _ENGINE),
