@@ -147,7 +147,8 @@ class Containers:
             SandboxdError: EXECUTOR_UNAVAILABLE: it may still be there, and is removed when the engine is back.
         """
         try:
-            await self._owned(container)
+            if container not in self._gone:  # not made here: by the last broker of this daemon, or by somebody else
+                await self._owned(container)
             await self._remove(container)
         except EngineError as error:
             if error.status != NOT_FOUND:
