@@ -211,6 +211,31 @@ def test_without_pandas_a_table_is_what_comes(monkeypatch):
     assert json.loads(encode(table)) == json.loads(text)
 
 
+@pytest.mark.parametrize(
+    "zone",
+    [
+        "dateutil//etc/passwd",
+        "dateutil/Europe/Berlin",
+        "/etc/passwd",
+        "../../etc/passwd",
+        "a//b",
+        "UTC/../x",
+        "tzlocal()",
+        "",
+    ],
+)
+def test_a_zone_is_a_name_and_never_a_path(zone):
+    assert not frames._DTYPE.fullmatch(f"datetime64[ns, {zone}]")
+
+
+@pytest.mark.parametrize(
+    "zone", ["Europe/Berlin", "America/Argentina/Buenos_Aires", "Etc/GMT+5", "UTC", "UTC+05:30"]
+)
+def test_a_zone_by_its_name_passes(zone):
+    frame = pd.DataFrame({"t": pd.to_datetime(["2026-01-01"]).tz_localize(zone)})
+    assert str(decode(encode(frame))["t"].dtype) == str(frame["t"].dtype)
+
+
 @given(st.text())
 def test_no_dtype_of_a_stranger_reaches_astype(dtype):
     text = json.dumps({TAG: "dataframe", "columns": ["a"], "dtypes": [dtype], "data": [[]], "index": None})
