@@ -42,7 +42,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 from sandboxd.errors import Code, SandboxdError
-from sandboxd.events import Display, Evidence, Outcome, Output, Result, Usage, Verdict
+from sandboxd.events import Decision, Display, Evidence, Outcome, Output, Result, Usage, Verdict
 from sandboxd.executors.base import Job
 from sandboxd.log import Intent, Record
 from sandboxd.screen import PASSING, syntax_error_of
@@ -84,6 +84,8 @@ class Snippet:
     source_sha256: str = field(init=False)
     names: SessionNames | None = field(default=None, repr=False, compare=False)
     """The session's tools, for the screen: its calls are checked before anything runs."""
+    denial: Verdict | None = field(default=None, repr=False, compare=False)
+    """What the screen said of it already: only a denial needs no second look."""
 
     def __post_init__(self) -> None:
         digest = hashlib.sha256(self.code.encode("utf-8", "surrogatepass")).hexdigest()
@@ -174,8 +176,7 @@ class Pipeline:
         """
         snippet = flight.snippet
         names = snippet.names
-        signatures = names.signatures if names is not None else None
-        verdict = await self._router.check(snippet.code, snippet.policy, signatures=signatures)
+        verdict = await self._screened(snippet)
         ended = _without_running(verdict, snippet.code)
         if ended is not None:
             return await self._recorded(flight, verdict, emit, ended)
@@ -188,6 +189,13 @@ class Pipeline:
                 return await self._recorded(flight, verdict, emit, box)
         finally:
             self._admission.leave()
+
+    async def _screened(self, snippet: Snippet) -> Verdict:
+        """Return the screen's verdict. A text that hung a screener is not given to the next one for the same answer."""
+        if snippet.denial is not None and snippet.denial.decision is Decision.DENY:
+            return snippet.denial
+        signatures = snippet.names.signatures if snippet.names is not None else None
+        return await self._router.check(snippet.code, snippet.policy, signatures=signatures)
 
     async def _recorded(
         self, flight: Flight, verdict: Verdict, emit: Emit, end: Box | Result

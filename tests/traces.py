@@ -233,7 +233,7 @@ def mounts() -> list[str]:
     for line in Path("/proc/self/mountinfo").read_text().splitlines():
         left, _, right = line.partition(" - ")
         place = left.split()[4]
-        if "/sandboxd-engine-" not in place:
+        if right.split()[0] != "overlay" and "/sandboxd-engine-" not in place:
             found.append(f"{' '.join(right.split()[:2])} at {place}")
     return found
 

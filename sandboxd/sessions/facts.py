@@ -11,7 +11,7 @@ from sandboxd.errors import Code, FailureClass, SandboxdError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sandboxd.events import Limits
+    from sandboxd.events import Limits, Verdict
     from sandboxd.policy import Policy
 
 
@@ -43,13 +43,14 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class ExecuteWish:
-    """What a client asks to run. `timeout_seconds` 0 is the session's wall limit."""
+    """What a client asks to run. `timeout_seconds` 0: the session's wall limit; `denial`: the screen has spoken already."""
 
     request_id: int
     execution_id: str
     code: str
     timeout_seconds: float = 0.0
     rollback_on_error: bool = False
+    denial: Verdict | None = None
 
 
 def check_timeout(timeout_seconds: float, wall_seconds: float) -> None:

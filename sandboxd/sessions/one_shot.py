@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sandboxd.events import Decision
+from sandboxd.screen.tools import Signatures
 from sandboxd.sessions.facts import check_timeout
 
 if TYPE_CHECKING:
@@ -43,7 +44,9 @@ async def route(wanted: OneShot, policies: PolicySet, router: Router) -> OneShot
         return wanted
     limits = policy.narrow(opening.limits)
     check_timeout(execute.timeout_seconds, limits.wall_seconds)
-    verdict = await router.check(execute.code, policy)
+    verdict = await router.check(execute.code, policy, signatures=Signatures.of(opening.tools))
+    if verdict.decision is Decision.DENY:
+        return dataclasses.replace(wanted, execute=dataclasses.replace(execute, denial=verdict))
     if verdict.decision is not Decision.ROUTE:
         return wanted
     target = policies.get(verdict.route_to)

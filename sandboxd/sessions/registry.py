@@ -80,6 +80,7 @@ class Sessions:
         self.branching = Branching(self, ids, log, clock)
         self._open: dict[str, Session] = {}
         self._leaving = 0
+        self._due: dict[Session, tuple[str, str]] = {}  # of those that leave in a moment: why, and by whom
         self._ended = Ended()
 
     def all(self) -> list[Session]:
@@ -118,7 +119,7 @@ class Sessions:
         policy = self._policies.get(wish.policy)
         limits = policy.narrow(wish.limits)
         tools = read_tools(wish.tools)
-        reservation = self._admission.reserve(limits.memory_bytes)
+        reservation = await self._reserve(limits.memory_bytes)
         try:
             return await self._open_reserved(uid, wish, policy, limits, life, reservation, tools)
         except BaseException:
@@ -149,6 +150,23 @@ class Sessions:
         self._open[facts.display_id] = session
         box.on_lost(lambda reason: self._lost(session, reason))
         return session
+
+    async def _reserve(self, memory_bytes: int) -> Reservation:
+        """Take a place and memory; what has only its last moment left ends first, where it holds them.
+
+        Raises:
+            SandboxdError: QUOTA_SESSIONS, QUOTA_MEMORY.
+        """
+        try:
+            return self._admission.reserve(memory_bytes)
+        except SandboxdError:
+            for session, (reason, actor) in list(self._due.items()):
+                self.begin_close(session, reason, actor)
+            closing = [one.closing for one in self.all() if one.closing is not None]
+            if not closing:
+                raise
+            await asyncio.wait(closing, timeout=_STOP_MARGIN_SECONDS)
+        return self._admission.reserve(memory_bytes)
 
     def find(self, uid: int, token: str) -> Session:
         """Find the session of a token, for its owner.
@@ -228,10 +246,12 @@ class Sessions:
         if self._leaving >= _LEAVING_MAX:
             return self.begin_close(session, reason, actor)
         self._leaving += 1
+        self._due[session] = reason, actor
         asyncio.get_running_loop().call_later(_LEAVE_SECONDS, self._left, session, reason, actor)
         return None
 
     def _left(self, session: Session, reason: str, actor: str) -> None:
+        self._due.pop(session, None)
         closing = self.begin_close(session, reason, actor)
         closing.add_done_callback(lambda _: self._count_out())
 

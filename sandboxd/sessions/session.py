@@ -326,6 +326,7 @@ class Session:
             deadline_seconds=wish.timeout_seconds or wall,
             rollback_on_error=wish.rollback_on_error,
             names=self.names,
+            denial=wish.denial,
         )
 
     def _renew(self) -> None:

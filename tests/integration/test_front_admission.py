@@ -6,7 +6,7 @@ import asyncio
 
 import grpc
 import pytest
-from sandboxd_client import AsyncSandbox, NotStartedError
+from sandboxd_client import AsyncOneShot, AsyncSandbox, Limits, NotStartedError
 from sandboxd_proto.v1 import sandbox_pb2 as pb
 from wire_client import connected, error_info, new_id
 
@@ -44,6 +44,13 @@ async def test_memory_is_reserved(start_daemon):
         info = await refused_open(wire, limits=pb.Limits(memory_bytes=200 << 20))
         assert info.reason == "QUOTA_MEMORY"
         stream.cut()
+
+
+async def test_one_shot_after_another_has_the_memory_of_the_last(start_daemon):
+    daemon = start_daemon("--memory-total", "300MiB", "--max-sessions", "1")
+    one_shot = AsyncOneShot("default", daemon.address, limits=Limits(memory_bytes=200 << 20))
+    for number in range(10):  # each leaves a moment after its result: the next may come before that
+        assert (await one_shot.run(f"{number} + 1")).text == str(number + 1)
 
 
 async def test_less_memory_than_an_interpreter_needs_is_no_request(daemon):

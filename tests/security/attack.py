@@ -2,7 +2,8 @@
 
 A file below corpus/ is a header of `# key: value` lines, an empty line, and the code; `corpus/prelude.py` runs before it.
 Lines `# --- again`, `# --- beside` and `# --- next` begin a further cell: in the same session, in another one beside it,
-and in another one after the first was closed. There PREVIOUS is what the first session printed. The marker is `escaped(...)` of the prelude: an attempt succeeded if and only
+and in another one after the first was closed; `# --- clone` one in a clone of the session, which is made after the first
+cell, `# --- back` one after a rollback to before it. There PREVIOUS is what the first session printed. The marker is `escaped(...)` of the prelude: an attempt succeeded if and only
 if the contiguous word is in its output.
 """
 
@@ -35,7 +36,7 @@ _RESOURCE_OUTCOMES = {
     "RES-020": "timeout_wall oom", "RES-023": "timeout_wall", "RES-024": "ok error", "RES-030": "ok", "RES-031": "oom error timeout_wall",
     "RES-033": "error timeout_wall oom", "RES-036": "ok", "RES-039": "ok",
 }  # fmt: skip
-_CUT = re.compile(r"^# --- (again|beside|next)$", re.MULTILINE)
+_CUT = re.compile(r"^# --- (again|beside|next|clone|back)$", re.MULTILINE)
 _NUMBER = re.compile(r'NR\["(\w+)"\]')
 
 
@@ -53,6 +54,9 @@ class Attack:
     again: str = ""
     beside: str = ""
     next: str = ""
+    clone: str = ""
+    back: str = ""
+    tools: bool = False  # the session has the tools of `rig.Desk`
     outcomes: frozenset[str] = frozenset()
     timeout_seconds: float = 10.0
     pause_seconds: float = 0.0
@@ -121,6 +125,9 @@ def parse(name: str, text: str) -> Attack:
         again=cells.get("again", ""),
         beside=cells.get("beside", ""),
         next=cells.get("next", ""),
+        clone=cells.get("clone", ""),
+        back=cells.get("back", ""),
+        tools=bool(fields.pop("tools", "")),
         outcomes=frozenset(_one_of(name, one, OUTCOMES) for one in fields.pop("outcome", "").split()),
         timeout_seconds=float(fields.pop("timeout", "10")),
         pause_seconds=float(fields.pop("pause", "0")),

@@ -18,6 +18,7 @@ ZYGOTE, SUPERVISOR, MOUNTS, LOCKDOWN = (
     "jail/mounts.py",
     "jail/lockdown.py",
 )
+CRADLE = "jail/cradle.py"
 BOX, REST, HOST = "launcher/box.py", "launcher/rest.py", "launcher/host.py"
 
 BAIT = f"/var/tmp/sandboxd-bait-{os.getpid()}"  # made and removed by the harness
@@ -247,7 +248,11 @@ CONTROLS = (
     ),
     Control("nice value", _off(LOCKDOWN, "os.nice(GUEST_NICE)"), ("limits/priority",), says="nice value"),
     Control("out-of-memory score", _off(LOCKDOWN, "prefer_for_oom(1000)"), ("limits/oom_score",)),
-    Control("hidepid", _off(MOUNTS, _PROC_OPTIONS, '"subset=pid"'), ("pid1/proc", "identity/processes")),
+    Control(
+        "hidepid",
+        _off(MOUNTS, _PROC_OPTIONS, '"subset=pid"'),
+        ("pid1/proc", "identity/processes", "tree/sibling_proc"),
+    ),
     Control(
         "subset=pid", _off(MOUNTS, _PROC_OPTIONS, '"hidepid=invisible"'), ("mounts/proc_subset", "JAIL-105")
     ),
@@ -345,6 +350,59 @@ CONTROLS = (
             "RESOLVE = 0",
         ),
         ("files/planted_links",),
+    ),
+    Control(
+        "a clone's own Landlock layer",
+        _off(CRADLE, "landlock.confine(order.home, mounts.SHARED, devices, self._roots)"),
+        ("tree/sibling_files",),
+    ),
+    Control(
+        "random state of a clone",
+        (
+            Edit(
+                "guest/forking.py",
+                "if order.kind == LIVE:\n                hygiene.reseed_clone(self._names)\n            elif drawn",
+                "if drawn",
+            ),
+            # Python's own hook draws anew too, as long as nothing puts back what was there before.
+            Edit(
+                "guest/forking.py",
+                "drawn = None if order.kind == LIVE else _random_state()",
+                "drawn = _random_state()",
+            ),
+        ),
+        ("tree/same_random",),
+    ),
+    Control(
+        "a rollback ends all that was started",
+        # The interpreter alone is ended.
+        _off(
+            SUPERVISOR,
+            """        elif op == "halt":
+            self.family.sweep(member)""",
+            """        elif op == "halt":
+            self.family._kill(self.family.guests[member].pid, set())
+            self.family.reap()""",
+        ),
+        ("tree/left_after_rollback",),
+        says="a process runs on",
+    ),
+    Control(
+        "who may call a tool",
+        _off(
+            "tools/admission.py", "if tool is None or not tool.may_call(direct=direct):", "if tool is None:"
+        ),
+        ("tools/direct_only",),
+    ),
+    Control(
+        "the schema of a tool's arguments",
+        _off("tools/admission.py", 'await _check(tool.parameters, value, Code.TOOL_ARGUMENTS, "arguments")'),
+        ("tools/forged_calls",),
+    ),
+    Control(
+        "the budget of tool calls",
+        _off("tools/admission.py", "    budget.take_call()\n", ""),
+        ("tools/flood",),
     ),
     Control("the guest's own objects are frozen", _off("guest/loop.py", "gc.freeze()"), ("JAIL-013",)),
 )

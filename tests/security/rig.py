@@ -22,12 +22,14 @@ import traces
 from attack import MARKER, Attack, cell
 from daemons import Daemon, end_daemon_process, start_daemon_process
 from mutants import REQUIRE_NOTHING, Edit, make_mutant
-from sandboxd_client import Execution, Limits, Sandbox, SandboxError
+from sandboxd_client import Execution, Limits, RefusedError, Sandbox, SandboxError
+from sandboxd_client.tools import Tool, tool
 
 USER = "root" if os.geteuid() == 0 else "user"
 CANARY = "canary-7d1c-attacks"
 POLICY = "unscreened"
 SETTLE_SECONDS = 8.0
+CALLS_GRANTED = 100  # to a snippet, by policies/unscreened.yaml
 # Above every id that a host hands out: a box's (`launcher/idmaps.py`).
 FIRST_BOX_ID = 2_000_000_000
 _ERRNO_AT_END = re.compile(r"(?:^|[ (])(\d{1,3})\)?$")
@@ -94,9 +96,9 @@ class Rig:
         """Count the daemon's processes by role."""
         return Counter(process.role for process in traces.family(self.daemon.process.pid))
 
-    def sandbox(self, **limits: float) -> Sandbox:
+    def sandbox(self, tools: Sequence[Tool] = (), **limits: float) -> Sandbox:
         """Return a sandbox that is not open yet."""
-        return Sandbox(POLICY, self.daemon.address, limits=_limits(limits), open_timeout=20)
+        return Sandbox(POLICY, self.daemon.address, limits=_limits(limits), open_timeout=20, tools=tools)
 
     # ---- traces ---------------------------------------------------------------------------------------------
 
@@ -126,7 +128,8 @@ class Rig:
     def run(self, attack: Attack) -> Ran:
         """Run all cells of an attack and judge."""
         try:
-            cells = self._cells(attack)
+            with self._witnesses(attack):
+                cells = self._cells(attack)
         except SandboxError as error:
             return Ran(success=False, by=f"no box: {error.code or type(error).__name__}")
         escaped = any(MARKER in one.text for one in cells)
@@ -137,10 +140,37 @@ class Rig:
             return Ran(success=True, by=_said(cells))
         return Ran(success=False, by=stopped_by(attack, cells, escaped=escaped))
 
+    @contextlib.contextmanager
+    def _witnesses(self, attack: Attack) -> Iterator[None]:
+        """Hold a session of somebody else's, with a clone and a checkpoint: what a tree does to itself must not reach it."""
+        if not attack.name.startswith(("tree/", "tools/")):
+            yield
+            return
+        daemon = self.daemon.process.pid
+        with self.sandbox() as other:
+            other.run_code("kept = 1")
+            other.checkpoint("kept")
+            (clone,) = other.fork(1)
+            with clone:
+                yield
+                for witness in (other, clone):
+                    if witness.run_code("kept", timeout=10).text != "1":
+                        raise AssertionError(f"{attack.name}: somebody else's session was hurt")
+                other.rollback("kept")
+        if self.daemon.process.poll() is not None or self.daemon.process.pid != daemon:
+            raise AssertionError(f"{attack.name}: the daemon was hurt")
+
     def _cells(self, attack: Attack) -> list[Cell]:
-        with self.sandbox(**dict(attack.limits)) as sandbox:
+        desk = Desk()
+        with self.sandbox(desk.tools() if attack.tools else (), **dict(attack.limits)) as sandbox:
+            if attack.back:
+                sandbox.checkpoint("before")
             first = Cell.of(sandbox.run_code(cell(attack, attack.code), timeout=attack.timeout_seconds))
             cells = [first]
+            if attack.clone:
+                cells.append(_in_clone(attack, sandbox, first))
+            if attack.back:
+                cells.append(_rolled_back(attack, sandbox, first))
             if attack.beside:
                 cells.append(self._elsewhere(attack, attack.beside, first))
             if attack.again:
@@ -153,13 +183,67 @@ class Rig:
                 cells.append(_collect(sandbox))
         if attack.next:
             cells.append(self._elsewhere(attack, attack.next, first))
-        return cells
+        return [*cells, Cell("ok", "\n".join(desk.said))]
 
     def _elsewhere(self, attack: Attack, code: str, first: Cell) -> Cell:
         with self.sandbox() as other:
             done = Cell.of(other.run_code(cell(attack, code, first.text), timeout=10))
         _need_ok(attack, done)
         return done
+
+
+class Desk:
+    """The tools of an attacked session. What they must never see is a success of the attack.
+
+    Attributes:
+        said: one marked line for each of these.
+    """
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self._calls = 0
+
+    def tools(self) -> list[Tool]:
+        """Make them: one for code, one for a model's direct calls alone."""
+
+        def double(number: int) -> int:
+            """Double a number.
+
+            Args:
+                number: what to double.
+            """
+            self._calls += 1
+            if type(number) is not int:
+                self.said.append(f"{MARKER} the tool got {str(type(number))!r}")
+            if self._calls == CALLS_GRANTED + 1:
+                self.said.append(f"{MARKER} more calls than the policy grants")
+            return 2 * number
+
+        def wipe() -> str:
+            """Wipe everything."""
+            self.said.append(f"{MARKER} code called what only a model may")
+            return "wiped"
+
+        return [tool(double), tool(wipe, callers="direct")]
+
+
+def _in_clone(attack: Attack, sandbox: Sandbox, first: Cell) -> Cell:
+    """Run the clone's cell, or tell why there is no clone: what an attack does to its own forks is its own affair."""
+    try:
+        (clone,) = sandbox.fork(1)
+    except RefusedError as error:
+        return Cell("refused", "", error.code)
+    with clone:
+        return Cell.of(clone.run_code(cell(attack, attack.clone, first.text), timeout=attack.timeout_seconds))
+
+
+def _rolled_back(attack: Attack, sandbox: Sandbox, first: Cell) -> Cell:
+    try:
+        sandbox.rollback("before")
+    except RefusedError as error:
+        return Cell("refused", "", error.code)
+    time.sleep(attack.pause_seconds)
+    return Cell.of(sandbox.run_code(cell(attack, attack.back, first.text), timeout=attack.timeout_seconds))
 
 
 def _need_ok(attack: Attack, done: Cell) -> None:
@@ -196,6 +280,7 @@ def stopped_by(attack: Attack, cells: Sequence[Cell], *, escaped: bool) -> str:
     if "errno" in attack.code and attack.layer != "own":
         ends = (_ERRNO_AT_END.search(line.strip()) for line in first.text.splitlines())
         names |= {errno.errorcode[int(m[1])] for m in ends if m and int(m[1]) in errno.errorcode}
+    names |= {one.detail for one in cells if one.outcome == "refused"}
     how = "" if first.outcome == "ok" else f"{first.outcome} {first.detail}".strip()
     inside = "inside its own box" if escaped else ""
     parts = [how, " ".join(sorted(names - set(how.split()))), inside]

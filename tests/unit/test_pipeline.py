@@ -284,3 +284,20 @@ async def test_a_snippet_that_does_not_run_takes_no_names(house):
     snippet = dataclasses.replace(house.flight().snippet, names=names)
     await house.pipeline(denial).run(fly(snippet), Box(house.directory), house.events.append)
     assert names.signatures.shadowed == ()
+
+
+async def test_a_text_that_was_denied_on_its_way_is_not_screened_again(house):
+    denial = Verdict(Decision.DENY, (Finding("screen-failed", "SBX901", "error", "m"),))
+    snippet = dataclasses.replace(house.flight().snippet, denial=denial)
+    pipeline = house.pipeline()
+    result = await pipeline.run(fly(snippet), Box(house.directory), house.events.append)
+    assert (result.outcome, pipeline._router.signatures) == (Outcome.DENIED, [])
+    assert house.events[0] is denial
+    assert house.outcomes()[0][0] == "denied"
+
+
+async def test_only_a_denial_is_taken_on_trust(house):
+    pipeline = house.pipeline(Verdict(Decision.DENY))
+    snippet = dataclasses.replace(house.flight().snippet, denial=ALLOW)
+    result = await pipeline.run(fly(snippet), Box(house.directory), house.events.append)
+    assert (result.outcome, len(pipeline._router.signatures)) == (Outcome.DENIED, 1)

@@ -107,9 +107,12 @@ def router(policies) -> Router:
 
 
 async def test_a_one_shot_that_passes_or_is_denied_stays_as_it_is(policies):
-    for decision in (Decision.ALLOW, Decision.WARN, Decision.DENY):
+    for decision in (Decision.ALLOW, Decision.WARN):
         shot = wanted()
         assert await route(shot, policies, Router(Screen(pure=decision), policies)) is shot
+    denied = await route(wanted(), policies, Router(Screen(pure=Decision.DENY), policies))
+    assert denied.execute.denial is not None
+    assert dataclasses.replace(denied, execute=dataclasses.replace(denied.execute, denial=None)) == wanted()
 
 
 async def test_a_policy_without_routes_costs_a_one_shot_no_screening(policies):

@@ -5,7 +5,7 @@
 import json
 import socket
 
-for fd in range(4, 256):
+for fd in range(5, 256):  # 4 is the nursery: pid 1 reads no word of it that it has not asked for
     try:
         left = socket.socket(fileno=os.dup(fd))
         left.send(json.dumps({"op": "guest_exit", "generation": 1, "status": 0}).encode())

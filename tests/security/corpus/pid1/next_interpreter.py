@@ -23,6 +23,8 @@ for fd in range(4, 1024):
         info = os.fstat(fd)
     except OSError:
         continue
+    if fd == 4 and stat.S_ISSOCK(info.st_mode):
+        continue  # the nursery: orders to fork
     if not any(os.path.samestat(info, os.fstat(standard)) for standard in (0, 1, 2)):
         bad.append("descriptor %d %o" % (fd, stat.S_IFMT(info.st_mode)))
 print("looked")
