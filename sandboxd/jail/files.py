@@ -115,8 +115,13 @@ def _write(root: int, path: str, message: wire.Message) -> Answer:
         fd = kernel.openat2(parent, ".", os.O_RDWR | os.O_TMPFILE, below.RESOLVE, 0o644)
     finally:
         os.close(parent)
+    try:
+        handed = os.dup(fd)
+    except OSError:  # nobody would come back for it
+        os.close(fd)
+        raise
     _uploads[upload] = fd
-    return {"stat": below.describe(path, os.fstat(fd))}, os.dup(fd)
+    return {"stat": below.describe(path, os.fstat(fd))}, handed
 
 
 def _commit(root: int, path: str, message: wire.Message) -> Answer:
@@ -144,10 +149,10 @@ def _put_in_place(fd: int, parent: int, name: str) -> None:
     """
     source = "/proc/self/fd/%d" % fd  # open(2), O_TMPFILE: the way to link that needs no capability
     try:
-        os.link(source, name, dst_dir_fd=parent)
+        os.link(source, name, dst_dir_fd=parent, follow_symlinks=True)
     except FileExistsError:
         temporary = "%s-%s" % (below.TEMPORARY, os.urandom(8).hex())
-        os.link(source, temporary, dst_dir_fd=parent)
+        os.link(source, temporary, dst_dir_fd=parent, follow_symlinks=True)
         try:
             os.rename(temporary, name, src_dir_fd=parent, dst_dir_fd=parent)
         except OSError:  # a directory in its place: nothing of the upload stays
