@@ -90,9 +90,9 @@ class SafetyNet:
     async def _spread(self, snippet: Revocable) -> None:
         if not (self._per_snippet or snippet.rollback_on_error):
             return
-        await self._mend(snippet)
         try:
-            await self._box.checkpoint(BEFORE)
+            await self._mend(snippet)
+            await self._take(snippet)
         except SandboxdError as error:
             if snippet.rollback_on_error:
                 error.failure = error.failure or FailureClass.NOT_STARTED
@@ -102,6 +102,15 @@ class SafetyNet:
             self._record("checkpoint_refused", error.code.value, snippet.execution_id)
             return
         self._since, self._absent = snippet.execution_id, ""
+
+    async def _take(self, snippet: Revocable) -> None:
+        try:
+            await self._box.checkpoint(BEFORE)
+        except SandboxdError:
+            if not self._box.variables_lost or self._lost_before:
+                raise
+            await self._mend(snippet)  # its interpreter had died, and that was not known yet
+            await self._box.checkpoint(BEFORE)
 
     async def _mend(self, snippet: Revocable) -> None:
         """Bring back an interpreter that was lost between two snippets, where there is a checkpoint of the last one."""
@@ -123,7 +132,10 @@ class SafetyNet:
         except SandboxdError as error:
             self._since = ""
             self._record("rollback_failed", error.code.value, snippet.execution_id)
-            return _told(result, f"not rolled back: {error.code}: {error.message}")
+            told = _told(result, f"not rolled back: {error.code}: {error.message}")
+            # Half way: the interpreter was ended, and its checkpoint could not take its place.
+            lost = result.variables_lost or error.code is Code.FORK_FAILED
+            return dataclasses.replace(told, variables_lost=lost)
         except Exception:
             _logger.exception("rollback failed", extra={"execution": snippet.execution_id})
             self._since = ""
@@ -150,7 +162,7 @@ class SafetyNet:
 
 
 def _told(result: Result, why: str) -> Result:
-    """Say why a snippet was not taken back; a rollback that failed may have cost the interpreter."""
+    """Say in a result why its snippet was not taken back."""
     evidence = result.evidence
     detail = f"{evidence.detail}; {why}" if evidence.detail else why
     return dataclasses.replace(result, evidence=dataclasses.replace(evidence, detail=detail))

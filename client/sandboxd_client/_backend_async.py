@@ -189,7 +189,9 @@ class ToolWorkers:
         """Wait until the cancelled tasks have ended, for a bounded time."""
         others = [task for task in self._tasks.values() if task is not asyncio.current_task()]
         if others:
-            await asyncio.wait(others, timeout=seconds)
+            _, left = await asyncio.wait(others, timeout=seconds)
+            for task in left:
+                _LOGGER.warning("tool runs on though its call is over task=%s", task.get_name())
 
     async def _in_thread(self, call: ToolInvocation, function: Callable[[], Any]) -> Any:
         ticket = self._threads.submit(function)

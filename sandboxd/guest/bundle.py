@@ -9,7 +9,7 @@ import sys
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Set
 
 from sandboxd.guest import figures, tables
-from sandboxd.guest.text import clean, clip
+from sandboxd.guest.text import clean, clip, marker
 
 TEXT = "text/plain"
 _PNG = "image/png"
@@ -81,6 +81,8 @@ def add_all(bundle: Bundle, data: Any) -> None:
         for mime, value in list(data.items())[:_MIMES_LIMIT]:
             if isinstance(mime, str) and len(mime) <= _MIME_NAME_LIMIT:
                 _attempt(_add, bundle, clean(mime), value)
+        if len(data) > _MIMES_LIMIT:
+            bundle.notes.append(marker(len(data) - _MIMES_LIMIT, "forms"))
 
 
 def _add(bundle: Bundle, mime: str, value: Any) -> None:

@@ -77,8 +77,11 @@ class Displays:
 
     def show_figures(self) -> None:
         """Show and close pyplot's open figures."""
-        for figure in figures.take_open()[:_FIGURES]:
+        taken = figures.take_open()
+        for figure in taken[:_FIGURES]:
             self._show(rich(figure), self._safe_repr(figure), is_result=False)
+        if len(taken) > _FIGURES:
+            self._show(empty(), marker(len(taken) - _FIGURES, "figures"), is_result=False)
 
     def _show(self, bundle: Bundle, text: str, *, is_result: bool) -> None:
         """Send what fits of one item; a form that does not is left out and counted."""

@@ -75,7 +75,10 @@ class Form:
             kind = _Parameter.KEYWORD_ONLY if keyword_only else _Parameter.POSITIONAL_OR_KEYWORD
             made.append(_Parameter(name, kind, default=default, annotation=Annotation(_type_name(schema))))
         if self.open:
-            made.append(_Parameter("more", _Parameter.VAR_KEYWORD))
+            rest = "more"
+            while rest in properties:
+                rest += "_"
+            made.append(_Parameter(rest, _Parameter.VAR_KEYWORD))
         return made
 
     def __str__(self) -> str:

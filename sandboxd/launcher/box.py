@@ -253,15 +253,15 @@ class Box:
         """The next guest of a member is about to start: it must not be born at rest, nor put to rest before it is ready."""
         assert self._rest is not None
         self._holds += 1
-        if len(self.members) == 1:
-            self._rest.forget()
+        if len(self.members) == 1 and not self.forks.kept:
+            self._rest.forget()  # else checkpoints were stopped too, and have to hear when they are to fork
         else:
             self.wake(member)
 
     def started(self) -> None:
         """The next guest of a member is ready, or will not be."""
         self._holds -= 1
-        if len(self.members) > 1:
+        if len(self.members) > 1 or self.forks.kept:
             self.rest()
 
     def member(self, number: int) -> Member | None:

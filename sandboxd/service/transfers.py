@@ -141,12 +141,20 @@ async def download(session: Session, descriptor: int, stat: FileStat, context: C
                     "The file shrank while it was read.",
                     remedy="Read it again when it is written.",
                 )
-            for at in range(0, len(batch), CHUNK_BYTES):
-                await context.write(pb.DownloadResponse(chunk=batch[at : at + CHUNK_BYTES]))
+            await _send(batch, context)
     finally:
         ahead.abandon()
     await context.write(pb.DownloadResponse(sha256=digest.hexdigest()))
     return digest.hexdigest()
+
+
+async def _send(batch: bytes, context: Context) -> None:
+    try:
+        async with asyncio.timeout(_CHUNK_WAIT_SECONDS):
+            for at in range(0, len(batch), CHUNK_BYTES):
+                await context.write(pb.DownloadResponse(chunk=batch[at : at + CHUNK_BYTES]))
+    except TimeoutError:
+        raise _invalid(f"The download stood still for {_CHUNK_WAIT_SECONDS:g} s.") from None
 
 
 class _Ahead:

@@ -7,6 +7,8 @@ import dataclasses
 import enum
 import gc
 import logging
+import subprocess
+import sys
 import threading
 import time
 import weakref
@@ -185,32 +187,58 @@ class Found(TypedDict):
 def test_values_of_every_kind_pass_both_ways(daemon: Daemon) -> None:
     seen: list[Any] = []
 
-    def take(point: Point, colour: Colour, raw: bytes, frame: pd.DataFrame, many: set[int]) -> Found:
+    def take(point: Point, colour: Colour, raw: bytes, many: set[int]) -> Found:
         """Take things."""
-        seen.extend([point, colour, raw, frame, many])
+        seen.extend([point, colour, raw, many])
         return {"name": "ü", "data": raw + b"\x00"}
 
     def table() -> pd.DataFrame:
         """Give a table."""
         return pd.DataFrame({"a": [1, 2], "t": pd.to_datetime(["2026-01-01", None])})
 
-    def picture(image: ToolImage) -> ToolImage:
-        """Give it back."""
-        return image
-
-    with Sandbox("data-science", daemon.address, tools=[take, table, picture]) as sandbox:
+    with Sandbox(address=daemon.address, tools=[take, table]) as sandbox:
+        # No pandas there: a table comes as a dictionary.
         code = """
-import pandas as pd
-got = take({"x": 1}, "red", b"\\xff", pd.DataFrame({"n": [1, None]}), [1, 1])
 frame = table()
-(got, str(frame.dtypes["t"]), frame["a"].sum())
+(take({"x": 1}, "red", b"\\xff", [1, 1]), frame["dtypes"], frame["data"][0])
 """
         execution = sandbox.run_code(code)
         assert execution.ok, execution.error
-        assert execution.text.startswith("({'name': 'ü', 'data': b'\\xff\\x00'}, 'datetime64[")
-    point, colour, raw, frame, many = seen
-    assert (point, colour, raw, many) == (Point(1, 0.5), Colour.RED, b"\xff", {1})
+        assert execution.text.startswith("({'name': 'ü', 'data': b'\\xff\\x00'}, ['int64', 'datetime64[")
+        assert execution.text.endswith("[1, 2])")
+    assert seen == [Point(1, 0.5), Colour.RED, b"\xff", {1}]
+
+
+def test_tables_and_images_pass_both_ways(daemon: Daemon) -> None:
+    command = [sys.executable, "-m", "sandboxd", "env", "create", "data-science", "--if-missing"]
+    subprocess.run(command, check=True, timeout=280)
+    seen: list[Any] = []
+
+    def swap(frame: pd.DataFrame, picture: ToolImage) -> ToolImage:
+        """Take a table and a picture; give a picture."""
+        seen.extend([frame, picture])
+        return picture
+
+    def give() -> pd.DataFrame:
+        """Give what was taken."""
+        return seen[0]
+
+    code = """
+import io
+import pandas as pd
+import matplotlib.pyplot as plt
+from PIL import Image
+frame = pd.DataFrame({"n": [1, None], "t": pd.to_datetime(["2026-01-01", None]), "s": ["a", "ü"]})
+back = swap(frame, Image.new("RGB", (2, 3)))
+(give().equals(frame), type(back).__name__, getattr(back, "size", None))
+"""
+    with Sandbox("data-science", daemon.address, tools=[swap, give]) as sandbox:
+        execution = sandbox.run_code(code)
+    assert execution.ok, (execution.error, execution.verdict)
+    assert execution.text.startswith("(True,"), execution.text
+    frame, picture = seen
     assert frame["n"].isna().tolist() == [False, True]
+    assert (picture.mime, picture.data[:4]) == ("image/png", b"\x89PNG")
 
 
 def test_what_cannot_be_sent_back_is_told_on_both_sides(
@@ -436,6 +464,66 @@ async def test_an_iterator_that_is_left_interrupts_the_code(daemon: Daemon) -> N
         events = [event async for event in sandbox.stream_code("await slow(2)")]
         assert [type(event) for event in events] == [Screened, ToolStarted, ToolFinished, Finished]
         assert events[-1].execution.text == "4"
+
+
+def test_a_reader_that_takes_its_time_gets_everything(daemon: Daemon) -> None:
+    code = "for i in range(5):\n    print(double(i), flush=True)"
+    with Sandbox(address=daemon.address, tools=TOOLS) as sandbox:
+        events = []
+        for event in sandbox.stream_code(code, timeout=1.0):
+            events.append(event)
+            time.sleep(0.1)
+    assert "".join(event.text for event in events if isinstance(event, Stdout)) == "0\n2\n4\n6\n8\n"
+    assert sum(isinstance(event, ToolFinished) for event in events) == 5
+    assert events[-1].execution.ok
+
+
+async def test_coroutine_functions_may_listen(daemon: Daemon) -> None:
+    heard: list[Any] = []
+
+    async def keep(event: Any) -> None:
+        await asyncio.sleep(0)
+        heard.append(event)
+
+    async with AsyncSandbox(address=daemon.address, tools=TOOLS) as sandbox:
+        await sandbox.run_code("print(await slow(1))", on_stdout=keep, on_tool_call=keep)
+    assert [type(one) for one in heard] == [ToolStarted, ToolFinished, str]
+
+
+def test_one_sandbox_in_many_threads_runs_one_thing_at_a_time(daemon: Daemon) -> None:
+    ended: list[str] = []
+
+    def work(number: int) -> None:
+        done = 0
+        while done < 10:
+            try:
+                if number % 3 == 0:
+                    ended.append(f"code {sandbox.run_code('double(1)').text}")
+                elif number % 3 == 1:
+                    ended.append(f"direct {sandbox.call_tool('double', {'x': 1}).value}")
+                else:
+                    sandbox.set_tools(TOOLS)
+                    ended.append("set")
+                done += 1
+            except NotStartedError as error:
+                assert error.code == "SESSION_BUSY"
+            time.sleep(0.002)
+
+    with Sandbox(address=daemon.address, tools=TOOLS) as sandbox:
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sandbox.run_code("double(2)").text == "4"
+    assert {one: ended.count(one) for one in ended} == {"code 2": 20, "direct 2": 20, "set": 20}
+
+
+def test_a_restricting_policy_has_tools_too(daemon: Daemon) -> None:
+    with Sandbox("pure", daemon.address, tools=TOOLS) as sandbox:
+        assert sandbox.run_code("[double(i) for i in range(3)]").text == "[0, 2, 4]"
+        caught = "try:\n    failing(1)\nexcept ToolError as error:\n    print(error.name, error.message)"
+        assert sandbox.run_code(caught).stdout == "LookupError no 1\n"
 
 
 def test_tools_can_be_replaced_between_snippets(daemon: Daemon) -> None:

@@ -11,6 +11,7 @@ import time
 import grpc
 import pytest
 import traces
+from mutants import Edit, make_mutant
 from sandboxd_client import AsyncSandbox, RefusedError
 from sandboxd_proto.v1 import sandbox_pb2 as pb
 from wire_client import connected
@@ -87,6 +88,31 @@ while time.monotonic() < until:
             told.add(len(await sandbox.files.read("f", format="bytes")))
     assert (await running).ok
     assert all(size <= 4 * MIB for size in told)
+
+
+async def test_a_download_that_is_left_ends(sandbox):
+    await sandbox.files.write("f", b"x" * (16 * MIB))
+    for _ in range(30):  # more than a daemon would hold open for nothing
+        async for _part in await sandbox.files.read("f", format="stream"):
+            break
+    assert len(await sandbox.files.read("f", format="bytes")) == 16 * MIB
+
+
+async def test_a_download_that_stands_still_ends(daemon, start_daemon, short_dir):
+    edit = Edit("service/transfers.py", "_CHUNK_WAIT_SECONDS = 60.0", "_CHUNK_WAIT_SECONDS = 0.5")
+    running = start_daemon("--allow-unscreened", tree=make_mutant(short_dir / "tree", [edit]))
+    assert not running.error
+    async with connected(running.address) as wire:
+        stream = await wire.open(policy="unscreened")
+        await stream.run("open('f', 'wb').write(bytes(32 << 20))")
+        call = wire.sandbox.Download(pb.DownloadRequest(session_id=stream.opened.session_id, path="f"))
+        await call.read()
+        await asyncio.sleep(1.5)
+        with pytest.raises(grpc.aio.AioRpcError) as ended:
+            while (await call.read()) is not grpc.aio.EOF:
+                pass
+        assert "stood still" in ended.value.details()
+        stream.cut()
 
 
 async def _half_an_upload(wire, session_id):

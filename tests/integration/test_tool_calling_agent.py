@@ -29,6 +29,7 @@ from sandboxd_client import (
 )
 from sandboxd_client.agent import AgentOutcome, ToolCallsFinished, ToolCallsParsed, ToolProgress
 from sandboxd_client.models import TokenUsage, ToolCall
+from tool_desk import records
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -235,6 +236,25 @@ def test_code_inside_of_json_is_never_run(daemon: Daemon) -> None:
     assert sent == []
     assert result.steps[0].calls[0].result.code == "TOOL_UNKNOWN"
     assert all(step.execution is None for step in result.steps)
+
+
+def test_the_log_has_each_call_of_both_agents_and_no_data_of_them(daemon: Daemon) -> None:
+    wrong = ("price", {"item": "sk-argument", "count": "x"})
+    model = ScriptedModel(
+        [calls(("price", {"item": "sk-argument"}), ("price", {"item": "pen"}), wrong), calls(ANSWER)]
+    )
+    with Sandbox(address=daemon.address, tools=TOOLS) as sandbox:
+        ToolCallingAgent(model, sandbox).run("Price.")
+        CodeAgent(ScriptedModel([block("final_answer(price('book'))")]), sandbox).run("Price.")
+        session = sandbox.display_id
+    begun = records(daemon.state_dir, "tool_call", session=session)
+    done = records(daemon.state_dir, "tool_done", session=session)
+    refused = records(daemon.state_dir, "tool_refused", session=session)
+    assert [one["tool"] for one in begun] == ["price"] * 3
+    assert {one["call_id"] for one in begun} == {one["call_id"] for one in done}
+    assert len(refused) == 1
+    logged = b"".join(path.read_bytes() for path in (daemon.state_dir / "log").glob("*"))
+    assert b"sk-argument" not in logged
 
 
 def test_budgets_end_a_run_and_the_last_step_is_announced(daemon: Daemon) -> None:

@@ -7,8 +7,8 @@ import asyncio
 import pytest
 from daemons import Daemon
 from sandboxd_proto.v1 import sandbox_pb2 as pb
-from tool_desk import Desk, spec
-from wire_client import connected
+from tool_desk import Desk, spec, states
+from wire_client import connected, new_id
 
 pytestmark = pytest.mark.userns
 TEXT = {"type": "object", "properties": {"q": {"type": "string"}}, "required": ["q"]}
@@ -31,3 +31,39 @@ async def test_a_clone_has_the_tools_and_its_calls_go_to_its_own_stream(daemon: 
         asynchronous = Desk(clone.stream, {"fetch": lambda given: given["q"]})
         code = "import asyncio\nawait asyncio.gather(*(fetch(str(n)) for n in range(4)))"
         assert (await asynchronous.run(code)).text == "['0', '1', '2', '3']"
+
+
+async def test_what_was_taken_back_calls_on(daemon: Daemon) -> None:
+    async with connected(daemon.address) as wire:
+        stream = await wire.open(tools=SPECS)
+        desk = Desk(stream, {"search": lambda given: given["q"], "fetch": lambda given: given["q"]})
+        assert (await desk.run("a = search('before')")).outcome == pb.OUTCOME_OK
+        await stream.send(checkpoint=pb.Checkpoint(name="one"))
+        await stream.event("checkpointed")
+        assert (await desk.run("a = search('after')\nb = await fetch('c')")).outcome == pb.OUTCOME_OK
+        await stream.send(rollback=pb.Rollback(name="one"))
+        await stream.event("rolled_back")
+        assert (await desk.run("[a, search('again'), await fetch('d')]")).text == "['before', 'again', 'd']"
+        await stream.send(set_tools=pb.SetTools(tools=[spec("other", TEXT)]))
+        await stream.event("tools_set")
+        await stream.send(rollback=pb.Rollback(name="one"))
+        await stream.event("rolled_back")
+        desk.handlers = {"other": lambda _: "new"}
+        assert (await desk.run("[a, other('x')]")).text == "['before', 'new']", (
+            "the session's tools, not the checkpoint's"
+        )
+
+
+async def test_a_snippet_that_is_taken_back_tells_of_its_calls(daemon: Daemon) -> None:
+    async with connected(daemon.address) as wire:
+        stream = await wire.open(tools=SPECS)
+        desk = Desk(stream, {"search": lambda given: given["q"]})
+        await desk.run("kept = 1")
+        execute = pb.Execute(
+            execution_id=new_id(), code="kept = search('x')\n1 / 0", on_error=pb.ON_ERROR_ROLLBACK
+        )
+        await stream.send(execute=execute)
+        result = await desk.serve()
+        assert (result.outcome, result.rolled_back) == (pb.OUTCOME_ERROR, True), result
+        assert states(result) == ["finished"], "what the tool did cannot be taken back"
+        assert (await desk.run("[kept, search('y')]")).text == "[1, 'y']"

@@ -334,3 +334,20 @@ async def test_a_guest_that_reads_nothing_is_not_answered_without_end(house: Dae
         assert result.outcome in {pb.OUTCOME_OK, pb.OUTCOME_TIMEOUT_WALL}
         assert resident_bytes(house) - before < 64 << 20
         assert [use.code for use in result.tool_calls].count("TOOL_BUDGET") >= 1, "8 MiB in all"
+
+
+@pytest.mark.parametrize(
+    "end",
+    ["os._exit(3)", "os.kill(os.getpid(), 9)", "os.close(_control().fileno() - 0)\nos.closerange(3, 64)"],
+)
+async def test_an_interpreter_that_ends_in_mid_call_cuts_it_off(house: Daemon, end: str) -> None:
+    async with connected(house.address) as wire:
+        desk = await desk_of(wire)
+        desk.handlers = {**desk.handlers, "take": never}
+        code = f"import threading, time\nthreading.Thread(target=take, daemon=True).start()\ntime.sleep(0.2)\n{end}\ntime.sleep(1)"
+        result = await forged(desk, code)
+        assert result.outcome != pb.OUTCOME_OK
+        assert states(result) == ["cut_off"]
+        (done,) = records(house.state_dir, "tool_done", session=desk.stream.opened.display_id)
+        assert done["state"] == "cut_off"
+        assert await works(desk)

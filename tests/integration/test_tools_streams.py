@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 from typing import Any
 
@@ -224,3 +225,15 @@ async def test_an_exception_s_name_and_text_are_cut_to_size(house: Daemon) -> No
         desk = Desk(await wire.open(policy="desk", tools=SPECS), {"search": fail})
         code = "try:\n    search('a')\nexcept ToolError as error:\n    final_answer([error.name, len(error.message)])"
         assert json.loads((await desk.run(code)).final_answer.json) == ["Exception", 4096]
+
+
+@pytest.mark.parametrize(
+    "text", ['"' * 1_500_000, "\\" * 1_500_000, "\x00" * 500_000, "ä" * 1_500_000, "\U0001f600" * 700_000]
+)
+async def test_the_largest_results_arrive_whatever_they_hold(house: Daemon, text: str) -> None:
+    async with connected(house.address) as wire:
+        desk = Desk(await wire.open(policy="desk", tools=[spec("give")]), {"give": lambda _: text})
+        result = await desk.run(
+            f"import hashlib\nhashlib.sha256(give().encode()).hexdigest() == {hashlib.sha256(text.encode()).hexdigest()!r}"
+        )
+        assert result.text == "True", result.error.message[:200]

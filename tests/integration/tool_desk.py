@@ -88,7 +88,7 @@ class Desk:
                 await self.answer(call.call_id, value)
 
     async def answer(self, call_id: str, value: Any) -> int:
-        text = value if isinstance(value, bytes) else json.dumps(value)
+        text = value if isinstance(value, bytes) else json.dumps(value, ensure_ascii=False)
         async with self._writing:
             return await self.stream.send(tool_result=pb.ToolResult(call_id=call_id, value_json=text))
 

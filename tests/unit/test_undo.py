@@ -85,10 +85,15 @@ async def test_what_could_not_be_taken_back_does_not_start(code):
     assert box.journal == ["checkpoint"]
 
 
+async def test_a_rollback_that_failed_half_way_has_cost_the_variables():
+    result = await settled(Box(rollback=Code.FORK_FAILED), Snippet(rollback_on_error=True), FAILED)
+    assert (result.rolled_back, result.variables_lost) == (False, True)
+
+
 async def test_a_rollback_that_did_not_happen_is_never_claimed():
     box = Box(rollback=Code.CHECKPOINT_NOT_FOUND)
     result = await settled(box, Snippet(rollback_on_error=True), FAILED)
-    assert not result.rolled_back
+    assert (result.rolled_back, result.variables_lost) == (False, False)
     assert result.evidence.detail == "seen; not rolled back: CHECKPOINT_NOT_FOUND: no rollback"
 
 
@@ -144,6 +149,24 @@ async def test_an_interpreter_that_was_lost_in_between_comes_back_first_and_the_
             results.append(await net.settle(snippet, OK))
         box.variables_lost = True
     assert box.journal == ["checkpoint", "rollback", "checkpoint"]
+    assert [result.restored_from for result in results] == ["", "before:execution-1"]
+
+
+async def test_an_interpreter_whose_death_shows_only_when_it_is_to_be_cloned_comes_back_too():
+    class Dying(Box):
+        async def checkpoint(self, name: str) -> None:
+            await super().checkpoint(name)
+            if self.journal == ["checkpoint", "checkpoint"]:
+                self.variables_lost = True
+                raise SandboxdError(Code.FORK_FAILED, "it ended")
+
+    box = Dying()
+    net = SafetyNet(box, per_snippet=True, record=lambda *_: None)  # type: ignore[arg-type]
+    results = []
+    for snippet in (Snippet("execution-1"), Snippet("execution-2")):
+        async with net.under(snippet):
+            results.append(await net.settle(snippet, OK))
+    assert box.journal == ["checkpoint", "checkpoint", "rollback", "checkpoint"]
     assert [result.restored_from for result in results] == ["", "before:execution-1"]
 
 

@@ -44,7 +44,7 @@ class AsyncRun(AsyncAgentRun):
         return offered(getattr(self._sandbox, "tools", ()), allowed, "code")
 
     def _system(self, policy: PolicyInfo, instructions: str) -> str:
-        return system_prompt(policy, instructions, tools_section(self._tools(), policy.limits))
+        return system_prompt(policy, instructions, tools_section(self._tools(), policy))
 
     async def _step(self, number: int) -> AgentOutcome | None:
         asked = await self._ask(number, stop=CodeEnd())

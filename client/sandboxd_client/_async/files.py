@@ -140,10 +140,14 @@ class AsyncFiles:
         content = content or Content()
         session = await self._session()
         request = pb.DownloadRequest(session_id=session.opened.session_id, path=path)
-        with rpc_errors():
-            async for part in session.connection.sandbox.Download(request, timeout=timeout):
-                if chunk := content.add(part):
-                    yield chunk
+        call = session.connection.sandbox.Download(request, timeout=timeout)
+        try:
+            with rpc_errors():
+                async for part in call:
+                    if chunk := content.add(part):
+                        yield chunk
+        finally:
+            call.cancel()  # for a caller that wants no more of it
         content.finish()
 
     async def list(self, path: str = ".") -> FileList:

@@ -39,6 +39,8 @@ END_SECONDS = 1.0
 class AsyncOneShot:
     """Runs programs, each in a sandbox of its own that ends with it. Holds no connection: use it as often as wanted.
 
+    It has no tools: nothing can be answered on its stream. Code that calls some needs a `Sandbox`.
+
     Args:
         policy: the policy's name; "" is the daemon's default.
         address: the daemon's, `unix:/path`; without it as for a sandbox.

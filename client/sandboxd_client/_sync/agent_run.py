@@ -46,7 +46,7 @@ class Run(AgentRun):
         return offered(getattr(self._sandbox, "tools", ()), allowed, "code")
 
     def _system(self, policy: PolicyInfo, instructions: str) -> str:
-        return system_prompt(policy, instructions, tools_section(self._tools(), policy.limits))
+        return system_prompt(policy, instructions, tools_section(self._tools(), policy))
 
     def _step(self, number: int) -> AgentOutcome | None:
         asked = self._ask(number, stop=CodeEnd())

@@ -12,7 +12,7 @@ from sandboxd_client.tools.stubs import stubs
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from sandboxd_client.info import Limits
+    from sandboxd_client.info import PolicyInfo
     from sandboxd_client.results import ToolUse
     from sandboxd_client.tools import Tool
 
@@ -29,9 +29,8 @@ These functions are there besides Python's own. They run outside of the sandbox,
 Call them by name and keep what they return in a variable.{awaited} A call that fails raises ToolError, one that is not
 allowed ToolDenied; do not call again what has finished.
 """
-_AWAITED = (
-    " Await an `async def` at the top level of the block; `await asyncio.gather(...)` runs several at once."
-)
+_AWAITED = " Await an `async def` at the top level of the block{gathered}."
+_GATHERED = "; `await asyncio.gather(...)` runs several at once"
 
 _WORDS = {
     ToolState.FINISHED: "finished",
@@ -48,14 +47,17 @@ def offered(tools: Sequence[Tool], allowed: frozenset[str], caller: str) -> tupl
     return tuple(tool for tool in tools if tool.name in allowed and tool.callers in {caller, "both"})
 
 
-def tools_section(tools: Sequence[Tool], limits: Limits) -> str:
+def tools_section(tools: Sequence[Tool], policy: PolicyInfo) -> str:
     """Return the part of the system prompt that declares tools, "" without any."""
     if not tools:
         return ""
+    limits = policy.limits
+    together = not policy.screened or any(name.startswith("asyncio") for name in policy.allowed_imports)
+    awaited = _AWAITED.format(gathered=_GATHERED if together else "")
     return _SECTION.format(
         stubs=stubs(tools),
         most=f" A block may call them {limits.tool_calls} times." if limits.tool_calls else "",
-        awaited=_AWAITED if any(tool.is_async for tool in tools) else "",
+        awaited=awaited if any(tool.is_async for tool in tools) else "",
     )
 
 

@@ -15,10 +15,12 @@ from sandboxd_client.tools.errors import ToolValueError
 
 MAX_CELLS = 1_000_000
 # The dtypes of protos/TOOLS.md; a name from outside of this list is never given to astype.
+# A zone is a name as the tz database has them: pandas would open "dateutil//any/path" as a file.
+_ZONE = r"(?!dateutil)[A-Za-z][A-Za-z0-9_+\-]*(/[A-Za-z0-9_+\-]+)*|UTC[+\-]\d\d:\d\d"
 _DTYPE = re.compile(
     r"bool(ean)?|u?int(8|16|32|64)|U?Int(8|16|32|64)|[fF]loat(16|32|64)"
-    r"|datetime64\[(s|ms|us|ns)(, [A-Za-z0-9_+:/\- ()]{1,60})?\]|timedelta64\[(s|ms|us|ns)\]"
-    r"|object|str|string(\[\w+\])?|category"
+    rf"|datetime64\[(s|ms|us|ns)(, ({_ZONE}))?\]|timedelta64\[(s|ms|us|ns)\]"
+    r"|object|str|string|category"
 )
 _NUMBERS = re.compile(r"u?int|U?Int|[fF]loat|bool")
 
@@ -91,13 +93,15 @@ def decode_frame(value: dict[str, Any]) -> Any:
         frame = pandas.DataFrame(dict(enumerate(series)), index=pandas.RangeIndex(rows))
         frame.columns = plain["columns"]
         frame.index = made
-    except (ValueError, TypeError, OverflowError, KeyError) as error:
+    except Exception as error:  # whatever a library says to a stranger's cells
         raise ToolValueError("the sandbox sent a DataFrame whose cells do not fit its dtypes") from error
     return frame
 
 
 def _series(pandas: Any, cells: list[Any], dtype: str) -> Any:
     kind = dtype if _DTYPE.fullmatch(dtype) else "object"
+    if kind == "str" and pandas.api.types.pandas_dtype("str").kind == "U":
+        kind = "object"  # before pandas 3 it is numpy's, which makes of None the word
     held = pandas.Series(cells, dtype="object")
     if kind == "object":
         return held

@@ -167,11 +167,14 @@ class _Shaper:
 
     def _dataclass(self, annotation: Any, above: tuple[Any, ...]) -> Shape:
         hints = typing.get_type_hints(annotation, include_extras=True)
-        fields = [field for field in dataclasses.fields(annotation) if field.init]
+        # What is sent has all its fields; what is taken is built from those that the constructor takes.
+        fields = [field for field in dataclasses.fields(annotation) if field.init or self._result]
         shapes = {field.name: self.shape(hints[field.name], (*above, annotation)) for field in fields}
         missing = dataclasses.MISSING
         required = [
-            field.name for field in fields if field.default is missing and field.default_factory is missing
+            field.name
+            for field in fields
+            if self._result or (field.default is missing and field.default_factory is missing)
         ]
         return _object(annotation, shapes, required, lambda values: annotation(**values))
 

@@ -23,7 +23,10 @@ async def main() -> None:
         running |= {asyncio.ensure_future(open_box(executor)) for _ in range(6)}
         await asyncio.sleep(0.005)
     else:
-        box = await open_box(executor)
+        box = await open_box(executor, forks=4)
+        if phase == "forked":
+            (clone, *_) = await box.fork(2)
+            await clone.checkpoint("kept")
         if PHASES[phase]:
             job = Job("x-000000", PHASES[phase], 60)
             running.add(asyncio.ensure_future(box.execute(job, lambda _: None)))

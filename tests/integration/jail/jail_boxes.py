@@ -173,6 +173,7 @@ def resident_bytes() -> int:
 PHASES = {
     "opening": "",
     "idle": "",
+    "forked": "",
     "running": "import subprocess, sys\nsubprocess.run([sys.executable, '-c', 'while True: pass'])",
     "fork bomb": "import os\nwhile True:\n  try:\n    if os.fork() == 0: os.setsid()\n  except OSError: pass",
 }

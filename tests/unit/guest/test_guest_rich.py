@@ -148,6 +148,22 @@ def test_a_repr_that_prints_prints(guest: Guest) -> None:
     assert cell.displays[0]["data"]["text/html"] == "<b>"
 
 
+def test_forms_beyond_the_limit_are_counted(guest: Guest) -> None:
+    (display,) = guest.run("display({f'x/{n}': 'y' for n in range(40)}, raw=True)").displays
+    assert len(display["data"]) == 17
+    assert "24 more forms left out" in display["data"]["text/plain"]
+
+
+def test_figures_beyond_the_limit_are_counted() -> None:
+    code = (
+        "import matplotlib.pyplot as plt\nfor n in range(53):\n    plt.figure(figsize=(1, 1)).add_subplot()"
+    )
+    with Guest(preload=("matplotlib.pyplot",)) as guest:
+        cell = guest.run("import warnings; warnings.simplefilter('ignore')\n" + code)
+    assert sum("image/png" in shown["data"] for shown in cell.displays) == 50
+    assert "3 more figures left out" in cell.displays[-1]["data"]["text/plain"]
+
+
 def test_every_form_that_jupyter_names(guest: Guest) -> None:
     code = """
 class All:

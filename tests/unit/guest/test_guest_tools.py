@@ -47,6 +47,7 @@ TOOLS = json.dumps(
         told("fetch", {"url": {"type": "string"}}, required=("url",), is_async=True),
         told("give", {"x": {}}),
         told("open_ended", {}, schema={"additionalProperties": True}),
+        told("more_of_it", {"more": {}, "more_": {}}, schema={"additionalProperties": True}),
         told("odd_order", {"a": {"default": 1}, "b": {}}, required=("b",)),
     ]
 )
@@ -194,6 +195,7 @@ def test_they_describe_themselves(host: Host) -> None:
     shown = host.guest.output()
     assert "search(q: str, n: int = 3) -> Any" in shown
     assert "More about it." in shown
+    assert "more_of_it(more: Any = ..., more_: Any = ..., **more__) -> Any" in text
     assert "did you mean 'search'?" in host.run("tools.serach").error["message"]
 
 
