@@ -15,7 +15,9 @@ from collections.abc import Callable
 from typing import Any
 
 MAX_FRAME_BYTES = 16 << 20
-MAX_UNSENT_BYTES = 1 << 20  # beyond which the guest is not read until it has read
+# Beyond which the guest is not read until it has read. Far above what the calls in the air come to: a guest that is about to
+# send, and reads nothing meanwhile, must be able to, or the two would wait for each other.
+MAX_UNSENT_BYTES = 64 << 20
 FRAMES_A_TURN = 16
 READ_BYTES = 65536
 _LENGTH = struct.Struct(">I")

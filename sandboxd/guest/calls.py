@@ -27,18 +27,21 @@ if TYPE_CHECKING:
 Answer = Dict[str, Any]
 _poll, _POLLIN = select.poll, select.POLLIN
 _running_loop = asyncio.get_running_loop
-_ALONE_SECONDS = 0.5  # how long a sleep lasts at most: whatever went wrong, it is looked at again
+_PARKED_SECONDS = 0.5  # how long a sleep lasts at most: whatever went wrong, it is looked at again
+_LEADING_SECONDS = 0.05
 _BESIDE_LOOPS_SECONDS = 0.01  # an event loop of another thread may have read what a leader sleeps for
+# Below the host's own bounds, where it stops to read: a thread that is blocked in a send hears no interrupt.
+_MOST_OUT, _MOST_CHARACTERS_OUT = 60, 6 * 1024 * 1024
 _OVER = {"ok": False, "error": {"code": "", "name": "CutOff", "message": "its cell has ended"}}
 
 
 class Call:
     """One call on its way."""
 
-    __slots__ = ("answer", "number", "parked", "tool", "watcher")
+    __slots__ = ("answer", "number", "parked", "size", "tool", "watcher")
 
-    def __init__(self, number: int, tool: str) -> None:
-        self.number, self.tool = number, tool
+    def __init__(self, number: int, tool: str, size: int) -> None:
+        self.number, self.tool, self.size = number, tool, size
         self.answer: Optional[Answer] = None
         self.parked: Any = None  # the lock that a blocked thread sleeps on
         self.watcher: Optional[Tuple[asyncio.AbstractEventLoop, "asyncio.Future[None]"]] = None
@@ -86,12 +89,14 @@ class Calls:
 
     @interrupts.own
     def send(self, tool: str, arguments: str) -> Call:
-        """Send a call.
+        """Send a call; of those that are out some are waited for where there are too many.
 
         Raises:
             ToolError: no cell runs, or this is a process that one forked.
         """
-        call = Call(next(self._numbers), tool)
+        call = Call(next(self._numbers), tool, len(arguments))
+        while not self._gate.shielded(self._has_room, call.size):
+            self._listen(_BESIDE_LOOPS_SECONDS)
         self._gate.shielded(self._send, call, arguments)
         return call
 
@@ -101,15 +106,20 @@ class Calls:
         try:
             while call.answer is None:
                 if self._gate.shielded(self._lead, call):
-                    poller = _poll()
-                    poller.register(self._channel.fileno(), _POLLIN)
-                    _doze(poller.poll, (_BESIDE_LOOPS_SECONDS if self._loops else _ALONE_SECONDS) * 1000)
-                    self._gate.shielded(self._pump)
+                    self._listen(_BESIDE_LOOPS_SECONDS if self._loops else _LEADING_SECONDS)
                 else:
-                    _doze(call.parked.acquire, True, _ALONE_SECONDS)
+                    _doze(call.parked.acquire, True, _PARKED_SECONDS)
         finally:
             self._gate.shielded(self._leave, call)
         return call.answer
+
+    @interrupts.own
+    def _listen(self, seconds: float) -> None:
+        """Sleep on the socket, and read for all."""
+        poller = _poll()
+        poller.register(self._channel.fileno(), _POLLIN)
+        _doze(poller.poll, seconds * 1000)
+        self._gate.shielded(self._pump)
 
     async def join(self, call: Call) -> Answer:
         """Wait for the answer in the running event loop."""
@@ -137,6 +147,14 @@ class Calls:
         self._channel.send(
             {"op": "call", "id": cell, "call": call.number, "tool": call.tool, "arguments": arguments}
         )
+
+    @interrupts.own
+    def _has_room(self, size: int) -> bool:
+        with self._lock:
+            calls = self._open.values()
+            return len(calls) < _MOST_OUT and (
+                not calls or sum(call.size for call in calls) + size <= _MOST_CHARACTERS_OUT
+            )
 
     @interrupts.own
     def _lead(self, call: Call) -> bool:

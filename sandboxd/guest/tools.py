@@ -10,6 +10,7 @@ import builtins
 import difflib
 import inspect
 import json
+import warnings
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 from sandboxd.guest import values
@@ -141,6 +142,8 @@ class Tools:
         self._given: Dict[str, Any] = {}
         self.functions: Dict[str, Callable[..., Any]] = {}
         self.errors = {error.__name__: error for error in CLASSES}
+        # By default once a place in the code, which is the same one for all cells.
+        warnings.filterwarnings("always", "coroutine .* was never awaited", RuntimeWarning)
 
     def restrict(self) -> None:
         """Give plain values only."""

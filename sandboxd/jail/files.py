@@ -34,7 +34,7 @@ def answer(message: wire.Message, *, as_guest: bool, place: Optional[str] = moun
         return reply, None
     try:
         with _GuestIds(as_guest), _Root(place) as root:
-            body, descriptor = _OPERATIONS[str(message.get("do"))](root, str(message["path"]), message)
+            body, descriptor = OPERATIONS[str(message.get("do"))](root, str(message["path"]), message)
     except OSError as error:
         reply["error"] = errno.errorcode.get(error.errno or 0, "EIO")
         return reply, None
@@ -240,7 +240,7 @@ def _make_directory(root: int, path: str, _: wire.Message) -> Answer:
         os.close(made)
 
 
-_OPERATIONS = {
+OPERATIONS = {
     "read": _read,
     "write": _write,
     "commit": _commit,

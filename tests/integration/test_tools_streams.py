@@ -27,6 +27,7 @@ SPECS = [
 def house(start_module_daemon: StartDaemon, tmp_path_factory: pytest.TempPathFactory) -> Daemon:
     policies = tmp_path_factory.mktemp("policies")
     write_policy(policies, "desk", POLICY)
+    write_policy(policies, "large", "extends: default\nlimits: {tool_bytes: 200MiB, memory: {max: 768MiB}}\n")
     daemon = start_module_daemon("--policy-dir", str(policies))
     assert not daemon.error, daemon.error
     return daemon
@@ -237,3 +238,15 @@ async def test_the_largest_results_arrive_whatever_they_hold(house: Daemon, text
             f"import hashlib\nhashlib.sha256(give().encode()).hexdigest() == {hashlib.sha256(text.encode()).hexdigest()!r}"
         )
         assert result.text == "True", result.error.message[:200]
+
+
+async def test_large_calls_and_large_results_at_once_do_not_wait_for_each_other(house: Daemon) -> None:
+    async with connected(house.address) as wire:
+        desk = Desk(
+            await wire.open(policy="large", tools=[spec("fetch", is_async=True)]),
+            {"fetch": lambda given: given["x"] * 2},
+        )
+        code = "import asyncio\nfound = await asyncio.gather(*(fetch(x='a' * 400_000) for _ in range(60)))\n{len(one) for one in found}"
+        result = await desk.run(code)
+        assert result.text == "{800000}", result
+        assert len(desk.calls) == 60

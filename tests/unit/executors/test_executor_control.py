@@ -136,7 +136,8 @@ async def test_what_is_sent_arrives_whole_when_the_reader_is_slow(line: Line) ->
     assert got == b"".join(struct.pack(">I", len(body)) + body for body in bodies)
 
 
-async def test_who_does_not_read_is_not_read(line: Line) -> None:
+async def test_who_does_not_read_is_not_read(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(control, "MAX_UNSENT_BYTES", 1 << 20)
     for _ in range(40):
         line.near.send(b"a" * 100_000)
     line.say({"n": 1})

@@ -383,6 +383,30 @@ results == ([str(n) for n in range(60)], [[f"{n}.{k}" for k in range(5)] for n i
     assert host.value(code) == "True"
 
 
+def test_more_calls_than_may_be_out_wait_for_answers(host: Host) -> None:
+    host.begin("import asyncio\nawait asyncio.gather(*(fetch(str(n)) for n in range(150)))\n'all'")
+    held = [host.next_call() for _ in range(60)]
+    host.guest.control.settimeout(0.5)
+    with pytest.raises(TimeoutError):
+        host.next_call()
+    host.guest.control.settimeout(60)
+    for call in held:
+        host.answer(call)
+    assert host.finish().text == "'all'"
+
+
+def test_a_wait_for_room_can_be_interrupted(host: Host) -> None:
+    host.begin("calls = [fetch(str(n)) for n in range(100)]")
+    held = [host.next_call() for _ in range(60)]
+    storm = host.guest.storm(0.3)
+    assert host.finish().error["name"] == "KeyboardInterrupt"
+    storm.join()
+    for call in held:
+        host.answer(call)
+    assert host.value("search('b')") == "{'q': 'b'}"
+    host.guest.output("stderr")
+
+
 def test_a_cancelled_await_is_told_and_its_answer_dropped(host: Host) -> None:
     host.begin(
         "import asyncio\ntry:\n    await asyncio.wait_for(fetch('slow'), 0.05)\nexcept asyncio.TimeoutError:\n    pass\nsearch('b')"
