@@ -17,7 +17,8 @@ demo: $(READY)  ## An agent answers a question about a real workbook, in a sandb
 	$(BIN)/python -m sandboxd_client.demo $(ARGS)
 
 test: lint  ## Lint, then every test; as root also as an ordinary user
-	$(BIN)/python -m pytest $(if $(CI),--require=userns$(if $(filter 0,$(shell id -u)),$(comma)root)) $(ARGS)
+	tests/engine/install.sh
+	$(BIN)/python -m pytest $(if $(CI),--require=userns$(if $(filter 0,$(shell id -u)),$(comma)root$(comma)docker)) $(ARGS)
 	tests/run_as_user.sh $(if $(CI),--require=userns)
 	$(if $(CI),CI=1 $(BIN)/python -m tests.vm --seed)
 	$(if $(CI),$(BIN)/python -m tests.static.fuzz --seconds 75 --seed 1795557286)

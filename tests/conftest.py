@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import engine
 import pytest
 from daemons import Daemon, StartDaemon, end_daemon_process, start_daemon_process
 
@@ -35,6 +36,7 @@ FACILITIES: dict[str, Callable[[], bool]] = {
     "userns": _has_userns,
     "root": lambda: os.geteuid() == 0,
     "v2": _has_v2,
+    "docker": engine.available,
 }
 _found: dict[str, bool] = {}
 

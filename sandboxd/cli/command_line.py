@@ -24,6 +24,7 @@ COMMANDS = {
     "explain": "tell what a rule of the screen refuses, and what to write instead",
     "agent": "let a model answer a question with sandboxed code",
     "env": "create, list and remove environments",
+    "image": "build, list, inspect and remove images for containers",
     "doctor": "tell what this host can enforce, and how to get the rest",
     "audit": "verify the log",
 }

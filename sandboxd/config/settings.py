@@ -63,6 +63,7 @@ def _place(root: str, variable: str, fallback: str, *tail: str) -> Callable[[], 
 _run = _place("/run/sandboxd", "XDG_RUNTIME_DIR", ".local/state/sandboxd-run")
 _state = _place("/var/lib/sandboxd", "XDG_STATE_HOME", ".local/state")
 _environments = _place("/var/lib/sandboxd", "XDG_DATA_HOME", ".local/share", "environments")
+_images = _place("/var/lib/sandboxd", "XDG_DATA_HOME", ".local/share", "images")
 
 
 def _address() -> str:
@@ -107,6 +108,15 @@ class Config:
         values.path,
         "where `sandboxd env` keeps the environments",
         "/var/lib/sandboxd/environments; for a user $XDG_DATA_HOME/sandboxd/environments",
+    )
+    images_dir: Path = _row(
+        _images,
+        values.path,
+        "the list of images, by digest, that `sandboxd image` keeps",
+        "/var/lib/sandboxd/images; for a user $XDG_DATA_HOME/sandboxd/images",
+    )
+    engine_socket: Path = _row(
+        Path("/var/run/docker.sock"), values.path, "the container engine's socket, for `runc` and `runsc`"
     )
     durability: str = _row(
         "fsync",
@@ -165,6 +175,9 @@ class Config:
         1,
         values.count(0, 100),
         "fresh processes (`isolate.fresh`) of an environment that may wait, while in demand",
+    )
+    container_pool: int = _row(
+        1, values.count(0, 100), "containers that wait, of each image, runtime and size that was asked for"
     )
     zygote_boxes: int = _row(
         1000, values.count(1, 10**9), "sandboxes after which the process they are forked from is replaced"

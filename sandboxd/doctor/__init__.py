@@ -5,7 +5,8 @@ hosts. What only trying can tell is tried in a throw-away process (`trial.py`). 
 launcher and asked what is active in it (`jail.py`). Nothing here raises, and nothing is left behind.
 """
 
-from sandboxd.doctor.facts import Facts, JailTrial, Setup
+from sandboxd.doctor.engine import try_engine
+from sandboxd.doctor.facts import EngineTrial, Facts, JailTrial, Setup
 from sandboxd.doctor.jail import try_jail
 from sandboxd.doctor.model import SCHEMA, Check, Evidence, PolicyCheck, ProtectionCheck, Report, Status
 from sandboxd.doctor.probe import Child, Library, Trial, run_trial
@@ -16,6 +17,7 @@ __all__ = (
     "SCHEMA",
     "Check",
     "Child",
+    "EngineTrial",
     "Evidence",
     "Facts",
     "JailTrial",
@@ -32,5 +34,6 @@ __all__ = (
     "read_setup",
     "run_checks",
     "run_trial",
+    "try_engine",
     "try_jail",
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from sandboxd.doctor.probe import Trial
 from sandboxd.events import Protection
@@ -21,6 +22,8 @@ class Setup:
 
     state_dir: str = "/var/lib/sandboxd"
     environments_dir: str = "/var/lib/sandboxd/environments"
+    images_dir: str = "/var/lib/sandboxd/images"
+    engine_socket: str = "/var/run/docker.sock"
     max_sessions: int = 64
     pool_size: int = 2
     environments: Mapping[str, str] = field(default_factory=dict)
@@ -50,13 +53,35 @@ class JailTrial:
 
 
 @dataclass(frozen=True, slots=True)
+class EngineTrial:
+    """What the container engine said of itself.
+
+    Attributes:
+        socket: where it was asked.
+        images_dir: the list of images.
+        facts: of `sandboxd.broker.facts`; empty where it did not answer.
+        fault: why not.
+        mode: of the socket.
+        group: the socket's, and then its members; empty where there is no socket.
+    """
+
+    socket: str
+    images_dir: str
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    fault: str = ""
+    mode: int = 0
+    group: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
-    """A host, what trying gave on it, and the setup. `jail` is None where none was tried."""
+    """A host, what trying gave on it, and the setup. `jail` and `engine` are None where none was tried."""
 
     host: HostFiles
     trial: Trial
     jail: JailTrial | None = None
     setup: Setup = field(default_factory=Setup)
+    engine: EngineTrial | None = None
 
     @property
     def uid(self) -> int | None:

@@ -9,6 +9,7 @@ from sandboxd.config import Config
 from sandboxd.doctor import (
     cgroups,
     daemon,
+    engine,
     kernel,
     landlock,
     modules,
@@ -64,16 +65,23 @@ _CHECKS: tuple[tuple[Subject, Callable[[Facts], Check]], ...] = (
     (daemon.RANDOM, daemon.check_random),
     (daemon.TIME, daemon.check_time),
 )
+# Made where an engine was asked: who has no policy for containers needs none.
+_ENGINE_CHECKS: tuple[tuple[Subject, Callable[[Facts], Check]], ...] = (
+    (engine.ENGINE, engine.check_engine),
+    (engine.RUNTIMES, engine.check_runtimes),
+    (engine.SOCKET, engine.check_socket),
+)
 
 
 def known_names() -> tuple[str, ...]:
     """List what `--require` takes: protections, then checks."""
-    return (*(fact.name for fact in PROTECTIONS), *(subject.id for subject, _ in _CHECKS))
+    return (*(fact.name for fact in PROTECTIONS), *(subject.id for subject, _ in (*_CHECKS, *_ENGINE_CHECKS)))
 
 
 def run_checks(facts: Facts) -> list[Check]:
     """Make every check; never raises: a check that fails itself says so, and the others are made all the same."""
-    return [_guarded(subject, check, facts) for subject, check in _CHECKS]
+    checks = (*_CHECKS, *_ENGINE_CHECKS) if facts.engine is not None else _CHECKS
+    return [_guarded(subject, check, facts) for subject, check in checks]
 
 
 def examine(config: Config | None = None) -> list[Check]:

@@ -42,6 +42,8 @@ def _setup(config: Config, fault: str = "") -> Setup:
     return Setup(
         state_dir=str(config.state_dir),
         environments_dir=str(directory),
+        images_dir=str(config.images_dir),
+        engine_socket=str(config.engine_socket),
         max_sessions=config.max_sessions,
         pool_size=config.pool_size,
         environments={name: _environment_fault(directory, name) for name in names},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from sandboxd.doctor import engine
 from sandboxd.doctor.facts import Facts
 from sandboxd.doctor.model import Asked, Check, Evidence, PolicyCheck, ProtectionCheck, Status, Tier
 from sandboxd.environments import BASE
@@ -49,6 +50,8 @@ def policy_check(
     if runs.status is not Status.OK:
         why = "the process tier does not run here" if runs.status is Status.MISSING else "nobody can tell"
         return PolicyCheck(name=policy.name, status=runs.status, lacks=("process tier",), why=why)
+    if policy.executor != _TIER:
+        return _container_verdict(policy, facts)
     needs = [*policy.require, *(["cgroup_memory"] if policy.limits.memory_enforce == "total" else [])]
     rows = {row.name: row for row in protections}
     lacks = [name for name in dict.fromkeys(needs) if name not in rows or rows[name].status is not Status.OK]
@@ -58,10 +61,6 @@ def policy_check(
         lacks.append(name)
         reasons.append(f"{name}: this host can give it, but only to what isolate.fresh starts")
         remedies.append(protection_remedy(name))
-    if policy.executor != _TIER:
-        lacks.append(f"executor {policy.executor}")
-        reasons.append(f"executor {policy.executor}: this daemon has the process tier alone")
-        remedies.append(f"Use a policy with isolate.executor: {_TIER}.")
     fault = _environment_fault(policy.environment, facts)
     if fault:
         lacks.append(f"environment {policy.environment}")
@@ -73,6 +72,17 @@ def policy_check(
         lacks=tuple(lacks),
         why="; ".join(reasons),
         remedy="\n".join(dict.fromkeys(remedies)),
+    )
+
+
+def _container_verdict(policy: Policy, facts: Facts) -> PolicyCheck:
+    found = engine.lacks(policy, facts)
+    return PolicyCheck(
+        name=policy.name,
+        status=Status.MISSING if found else Status.OK,
+        lacks=tuple(name for name, _, _ in found),
+        why="; ".join(f"{name}: {why}" for name, why, _ in found),
+        remedy="\n".join(dict.fromkeys(remedy for _, _, remedy in found if remedy)),
     )
 
 

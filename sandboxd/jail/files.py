@@ -34,7 +34,7 @@ def answer(message: wire.Message, *, as_guest: bool, place: Optional[str] = moun
         return reply, None
     try:
         with _GuestIds(as_guest), _Root(place) as root:
-            body, descriptor = _OPERATIONS[str(message.get("do"))](root, str(message["path"]), message)
+            body, descriptor = OPERATIONS[str(message.get("do"))](root, str(message["path"]), message)
     except OSError as error:
         reply["error"] = errno.errorcode.get(error.errno or 0, "EIO")
         return reply, None
@@ -115,8 +115,13 @@ def _write(root: int, path: str, message: wire.Message) -> Answer:
         fd = kernel.openat2(parent, ".", os.O_RDWR | os.O_TMPFILE, below.RESOLVE, 0o644)
     finally:
         os.close(parent)
+    try:
+        handed = os.dup(fd)
+    except OSError:  # nobody would come back for it
+        os.close(fd)
+        raise
     _uploads[upload] = fd
-    return {"stat": below.describe(path, os.fstat(fd))}, os.dup(fd)
+    return {"stat": below.describe(path, os.fstat(fd))}, handed
 
 
 def _commit(root: int, path: str, message: wire.Message) -> Answer:
@@ -144,10 +149,10 @@ def _put_in_place(fd: int, parent: int, name: str) -> None:
     """
     source = "/proc/self/fd/%d" % fd  # open(2), O_TMPFILE: the way to link that needs no capability
     try:
-        os.link(source, name, dst_dir_fd=parent)
+        os.link(source, name, dst_dir_fd=parent, follow_symlinks=True)
     except FileExistsError:
         temporary = "%s-%s" % (below.TEMPORARY, os.urandom(8).hex())
-        os.link(source, temporary, dst_dir_fd=parent)
+        os.link(source, temporary, dst_dir_fd=parent, follow_symlinks=True)
         try:
             os.rename(temporary, name, src_dir_fd=parent, dst_dir_fd=parent)
         except OSError:  # a directory in its place: nothing of the upload stays
@@ -235,7 +240,7 @@ def _make_directory(root: int, path: str, _: wire.Message) -> Answer:
         os.close(made)
 
 
-_OPERATIONS = {
+OPERATIONS = {
     "read": _read,
     "write": _write,
     "commit": _commit,

@@ -28,6 +28,8 @@ _NARROWABLE = (
 )
 EXECUTORS = ("process", "runc", "runsc")
 """The tiers, from weaker to stronger: a jail on the host's kernel; a container on it; a container with its own kernel."""
+NOT_OF_TIER = {"runc": frozenset({"user_namespace"})}
+"""What a tier has only where the host's engine was set up for it (userns-remap): no file inherits it into that tier."""
 
 LEAST_MEMORY_BYTES = 16 * 2**20
 """An interpreter with less than 8 MiB does not start, and the kernel refuses a limit below what a group holds already."""
@@ -131,7 +133,9 @@ class Policy:
 
         `restrict` is no part of it: it is a filter, and what moves is screened again by the rules of where it goes.
         """
-        missing = sorted(set(self.require) - set(other.require))
+        missing = sorted(
+            set(self.require) - set(other.require) - NOT_OF_TIER.get(other.executor, frozenset())
+        )
         faults = {
             f"{other.name} has no screen": not other.screened,
             f"{other.name} has the executor {other.executor}, which isolates less than {self.executor}": (

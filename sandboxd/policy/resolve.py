@@ -8,6 +8,8 @@ loosens what stands below it, key by key:
 - `route.to` is an order of preference, so a file's own replaces the parent's; so does an `enum` of `tools.arguments`;
 - `isolate.require` only grows, `isolate.fresh` stays true and `isolate.executor` never gets weaker: no file can drop what
   its parent demands. `restrict` and `screen` are filters, which a file may switch off, `screen` only with `restrict`.
+  One requirement is a tier's own: containers of runc have a user namespace where the engine remaps ids and not elsewhere,
+  so the file that chooses `executor: runc` does not inherit `user_namespace`, and may require it itself.
 
 Composition with other authorities (an organisation's ceiling, a principal's binding, the request) is a meet and happens
 after this; of these only the request exists, in `Policy.narrow`.
@@ -25,7 +27,7 @@ import yaml
 
 from sandboxd.events import Limits
 from sandboxd.policy.checks import check_effective, check_step
-from sandboxd.policy.model import Policy, ScreenRules
+from sandboxd.policy.model import NOT_OF_TIER, Policy, ScreenRules
 from sandboxd.policy.reading import Source
 from sandboxd.policy.units import format_duration, format_size
 
@@ -112,9 +114,15 @@ def effective(chain: list[Source]) -> dict[str, Any]:
         written = source.file.model_dump(by_alias=True, exclude_unset=True)
         check_step(source, merged, written)
         merged = _merge(merged, {key: written[key] for key in FLOOR if key in written})
+        _fit_to_tier(merged["isolate"], written.get("isolate", {}))
     merged["screen"]["builtins"].pop("allow", None)  # it only takes names out of `deny`
     check_effective(chain, merged)
     return merged
+
+
+def _fit_to_tier(isolate: dict[str, Any], written: Mapping[str, Any]) -> None:
+    dropped = NOT_OF_TIER.get(written.get("executor", ""), frozenset()) - set(written.get("require", ()))
+    isolate["require"] = [name for name in isolate["require"] if name not in dropped]
 
 
 def build(source: Source, merged: dict[str, Any], elsewhere: tuple[tuple[str, str], ...]) -> Policy:

@@ -17,9 +17,9 @@ import time
 from typing import TYPE_CHECKING
 
 from sandboxd import __version__
-from sandboxd.environments import load_environment
 from sandboxd.executors.process import ProcessExecutor, ProcessSettings
 from sandboxd.log import StateDir
+from sandboxd.server.containers import container_tiers, interpreter_of
 from sandboxd.server.sockets import PublicSocket
 
 if TYPE_CHECKING:
@@ -84,6 +84,7 @@ class Daemon:
             )
         )
         stack.push_async_callback(executor.close)
+        tiers = (executor, *container_tiers(config, state, stack))
         if ephemeral is not None:
             executor.on_gone = lambda _: self._events.put_nowait("launcher lost")
         # The launcher and the screener start in processes of their own while this one imports gRPC and
@@ -92,7 +93,7 @@ class Daemon:
             starting.create_task(executor.start())
             screening = starting.create_task(self._start_screener(stack))
             importing = starting.create_task(asyncio.to_thread(importlib.import_module, _HOUSE))
-        house: House = importing.result().House(config, state, executor, screening.result(), group)
+        house: House = importing.result().House(config, state, tiers, screening.result(), group)
         stack.callback(house.close)
         embedded = self._invocation.embedded
         await house.start(public, admin, only_uid=os.geteuid() if embedded else None)
@@ -145,10 +146,9 @@ class Daemon:
     async def _start_screener(self, stack: contextlib.AsyncExitStack) -> Screener:
         from sandboxd.screen import Screener  # noqa: PLC0415  # beside the launcher's start, not before it
 
-        directory = self._config.environments_dir
+        config = self._config
         screener = Screener(
-            workers=self._config.screen_workers,
-            python_of=lambda name: load_environment(directory, name).python,
+            workers=config.screen_workers, python_of=lambda name: interpreter_of(config, name)
         )
         stack.push_async_callback(screener.close)
         await screener.start()

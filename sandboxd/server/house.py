@@ -21,6 +21,7 @@ from sandboxd.sessions import Sessions, Terms
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Sequence
 
     from sandboxd.config import Config
     from sandboxd.executors.base import Executor
@@ -37,7 +38,7 @@ class House:
     Args:
         config: the settings.
         state: the locked state directory.
-        executor: the process tier, started.
+        executors: the tiers, started.
         screener: started.
         group: what owns the tasks of sessions and connections.
 
@@ -49,7 +50,7 @@ class House:
         self,
         config: Config,
         state: StateDir,
-        executor: Executor,
+        executors: Sequence[Executor],
         screener: Screener,
         group: asyncio.TaskGroup,
     ) -> None:
@@ -74,7 +75,7 @@ class House:
             Bounds(config.max_sessions, config.max_concurrent, config.max_queue, config.memory_total)
         )
         self._pipeline = Pipeline(router=self._router, admission=self._admission, executions=self._executions)
-        self._isolation = Isolation([executor])
+        self._isolation = Isolation(executors)
         self.sessions = Sessions(
             group=group,
             ids=SessionIds(state.key, state.incarnation),

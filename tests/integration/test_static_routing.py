@@ -90,7 +90,9 @@ def policy_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def house(start_module_daemon: StartDaemon, policy_dir: Path) -> Daemon:
-    return start_module_daemon("--policy-dir", str(policy_dir))
+    return start_module_daemon(
+        "--policy-dir", str(policy_dir), "--images-dir", str(policy_dir.with_name("no-images"))
+    )
 
 
 @pytest.fixture
@@ -208,12 +210,12 @@ async def test_moving_is_no_way_around_the_policy_that_was_asked_for(wire: Wire,
 async def test_a_tier_that_is_not_here_refuses_and_nothing_falls_back(wire: Wire, house: Daemon):
     execution_id = new_id()
     info = await refusal(wire, execution_id=execution_id, open=pb.Open(policy="to-container"))
-    assert (info.reason, info.metadata["failure_class"]) == ("EXECUTOR_UNAVAILABLE", "NOT_STARTED")
-    assert "executor: process" in info.metadata["remedy"]
+    assert (info.reason, info.metadata["failure_class"]) == ("ENVIRONMENT_NOT_FOUND", "NOT_STARTED")
+    assert "image build base" in info.metadata["remedy"]
     assert logged(house, execution_id) == []
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await wire.open(policy="container")
-    assert error_info(caught.value).reason == "EXECUTOR_UNAVAILABLE"
+    assert error_info(caught.value).reason == "ENVIRONMENT_NOT_FOUND"
 
 
 async def test_the_same_id_does_not_run_a_second_time(wire: Wire, house: Daemon):

@@ -71,7 +71,9 @@ def test_ci_runs_what_people_run() -> None:
     assert script.read_text().rstrip().endswith("exec make test CI=1")
 
 
-@pytest.mark.parametrize("script", [".ci/run", "tests/check_machine.sh", "tests/run_as_user.sh"])
+@pytest.mark.parametrize(
+    "script", [".ci/run", "tests/check_machine.sh", "tests/run_as_user.sh", "tests/engine/install.sh"]
+)
 def test_scripts_parse_and_stop_at_errors(script: str) -> None:
     assert "set -euo pipefail" in (TOP / script).read_text()
     subprocess.run(["bash", "-n", str(TOP / script)], check=True)

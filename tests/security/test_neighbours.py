@@ -17,7 +17,7 @@ import time
 
 import pytest
 from attack import Attack, cell, own, sample
-from rig import Rig, rig
+from rig import Desk, Rig, rig
 from sandboxd_client import Sandbox, SessionLostError
 
 pytestmark = [pytest.mark.userns, pytest.mark.timeout(300)]
@@ -33,6 +33,7 @@ ATTACKS = (
     "resource/memory_of_many",
     "resource/zombies",
     "resource/pipe_buffers",
+    "tools/flood_unread",
 )
 ROUNDS = 6
 SNIPPETS = 120
@@ -62,7 +63,8 @@ class Siege(threading.Thread):
     def run(self) -> None:
         limits, code = dict(self.attack.limits), cell(self.attack, self.attack.code)
         while not self.over.is_set():
-            with contextlib.suppress(SessionLostError), self.running.sandbox(**limits) as sandbox:
+            tools = Desk().tools() if self.attack.tools else ()
+            with contextlib.suppress(SessionLostError), self.running.sandbox(tools, **limits) as sandbox:
                 self.began.set()
                 while not self.over.is_set():
                     sandbox.run_code(code, timeout=1)

@@ -75,7 +75,11 @@ def _examine(require: Sequence[str], ask: Sequence[str]) -> Report:
         remedy = f"Policies: {', '.join(known)}." if known else setup.fault
         raise SandboxdError(Code.POLICY_NOT_FOUND, f"there is no policy {unknown[0][:60]!r}.", remedy=remedy)
     facts = doctor.Facts(
-        HostFiles(), doctor.run_trial(), doctor.try_jail(Path(setup.environments_dir)), setup
+        HostFiles(),
+        doctor.run_trial(),
+        doctor.try_jail(Path(setup.environments_dir)),
+        setup,
+        doctor.try_engine(Path(setup.engine_socket), Path(setup.images_dir)),
     )
     return doctor.make_report(facts, policies, require=require, ask=ask)
 

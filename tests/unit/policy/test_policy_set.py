@@ -44,7 +44,13 @@ def test_shipped_policies_are_the_top_level_folder():
     top = Path(__file__).parents[3] / "policies"
     shipped = Path(sandboxd.policy.__file__).parent / "shipped"
     assert shipped.resolve() == top
-    assert {one.stem for one in top.glob("*.yaml")} == {"default", "data-science", "pure", "unscreened"}
+    assert {one.stem for one in top.glob("*.yaml")} == {
+        "default",
+        "data-science",
+        "pure",
+        "unscreened",
+        "untrusted",
+    }
 
 
 def test_every_shipped_policy_describes_itself():
