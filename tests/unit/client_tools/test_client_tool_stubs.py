@@ -7,7 +7,7 @@ import dataclasses
 from typing import Any, Literal, NotRequired, TypedDict
 
 import pandas as pd
-from hypothesis import example, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sandboxd_client import ToolImage, tool
 from sandboxd_client.tools import stubs
@@ -105,7 +105,7 @@ SCHEMAS = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @example({}, {}, '"', False)
 @example({}, {}, 'say "hi"', True)
 @example({}, {}, "\\", False)
