@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -57,6 +58,19 @@ def test_a_session_runs_where_its_policy_says(container_daemon: Daemon, policy: 
         assert box.run_code("open('data.txt').read()").text == "'content'"
         box.run_code("open('out.txt', 'w').write('y' * 100000)")
         assert box.files.read("out.txt") == "y" * 100000
+
+
+@pytest.mark.parametrize("policy", ["in-runc", "in-runsc"])
+def test_code_calls_the_client_s_tools_from_there(container_daemon: Daemon, policy: str) -> None:
+    def double(value: int) -> int:
+        """Return twice the value."""
+        time.sleep(0.2)
+        return 2 * value
+
+    with Sandbox(address=container_daemon.address, policy=policy, tools=[double]) as box:
+        execution = box.run_code("double(double(5))")
+        assert (execution.outcome, execution.text) == (Outcome.OK, "20")
+        assert [one.tool for one in execution.tool_calls] == ["double", "double"]
 
 
 def test_one_shots_run_there_too(container_daemon: Daemon) -> None:

@@ -37,7 +37,8 @@ async def test_closing_leaves_nothing(tier: Tier, engine: OwnEngine) -> None:
     assert tier.containers == []
 
 
-async def test_a_dead_broker_costs_no_session_and_is_replaced(tier: Tier, engine: OwnEngine) -> None:
+async def test_a_dead_broker_costs_no_session_and_is_replaced(make_tier: Any, engine: OwnEngine) -> None:
+    tier = make_tier("runc")
     room = await tier.open()
     await room.run("x = 1")
     broker = tier.yard._link._process
@@ -120,14 +121,16 @@ async def test_a_container_killed_from_outside_is_a_lost_session(tier: Tier, eng
     await _until(lambda: bool(lost))
 
 
-async def test_a_missing_image_is_a_typed_error(tier: Tier) -> None:
+async def test_a_missing_image_is_a_typed_error(make_tier: Any) -> None:
+    tier = make_tier("runc")
     with pytest.raises(SandboxdError) as refused:
         await tier.executor.open(BoxSpec("session-y", "no-such-image", tier.limits))
     assert refused.value.code == Code.ENVIRONMENT_NOT_FOUND
     assert "image build no-such-image" in refused.value.remedy
 
 
-async def test_another_s_container_is_never_touched(tier: Tier, engine: OwnEngine) -> None:
+async def test_another_s_container_is_never_touched(make_tier: Any, engine: OwnEngine) -> None:
+    tier = make_tier("runc")
     image = engine.docker("images", "-q", "sandboxd/base")
     other = engine.docker("create", "--entrypoint", "/x", image)
     try:
@@ -141,8 +144,9 @@ async def test_another_s_container_is_never_touched(tier: Tier, engine: OwnEngin
 
 
 async def test_an_engine_that_hangs_is_a_typed_error_within_its_deadline(
-    tier: Tier, engine: OwnEngine
+    make_tier: Any, engine: OwnEngine
 ) -> None:
+    tier = make_tier("runc")
     assert engine.process is not None
     await tier.yard.broker()
     os.kill(engine.process.pid, signal.SIGSTOP)
