@@ -79,10 +79,7 @@ class Link:
         | protocol.File
         | protocol.Close
         | protocol.Count
-        | fork_messages.Fork
-        | fork_messages.Keep
-        | fork_messages.RollBack
-        | fork_messages.Drop,
+        | fork_messages.ForkRequest,
         kind: type[Reply],
         arrived: Callable[[Reply, list[int]], None] | None = None,
     ) -> tuple[Reply, list[int]]:

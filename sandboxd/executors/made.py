@@ -41,13 +41,20 @@ class MadeFiles:
         self._scratch = scratch
         self._ask = ask
         self._before = self._fill()
-        self._since_ns = 0
+        self._since_ns = self._copied_ns = 0
         self._began = 0.0
+
+    def copied(self) -> None:
+        """Take every file that is there as an old one: the work directory was copied or put back just now.
+
+        What a snippet makes in the same tick of the clock is then not told, rather than all files as the snippet's.
+        """
+        self._copied_ns = time.clock_gettime_ns(_COARSE_CLOCK) + 1
 
     def begin(self) -> None:
         """Note how things are before an execution."""
         self._before = self._fill()
-        self._since_ns = time.clock_gettime_ns(_COARSE_CLOCK)
+        self._since_ns = max(time.clock_gettime_ns(_COARSE_CLOCK), self._copied_ns)
         self._began = time.monotonic()
 
     async def add(self, result: Result, deadline_seconds: float, *, hint: bool) -> Result:

@@ -63,6 +63,8 @@ class ProcessBox:
         self._forks = Forks(home, self._number)
         home.enter(self)
         self._made = MadeFiles(home.counters.get(SCRATCH), self._changes)
+        if isinstance(born, fork_messages.Forked):
+            self._made.copied()
 
     @property
     def variables_lost(self) -> bool:
@@ -224,6 +226,7 @@ class ProcessBox:
         if (old := self._guest_gone()) is not None:
             old.close()
         self._variables_lost = False
+        self._made.copied()
         self._take_guest(rolled.guest_pid, fds)
 
     async def drop_checkpoint(self, name: str) -> None:

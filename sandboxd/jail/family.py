@@ -11,7 +11,7 @@ import signal
 import socket
 from typing import Callable, Dict, List, NoReturn, Optional, Set
 
-from sandboxd.jail import copying, lockdown, mounts
+from sandboxd.jail import copying, kernel, lockdown, mounts
 
 _CHILDREN = "/proc/self/task/1/children"
 MAX_ROUNDS = 4096
@@ -195,7 +195,7 @@ def _remove(places: List[str], *, switch_ids: bool) -> NoReturn:
     try:
         lockdown.reset_signals()
         signal.alarm(REMOVE_SECONDS)
-        os.closerange(3, 1024)
+        kernel.close_from(3)
         lockdown.drop_privileges(switch_ids=switch_ids)
         for place in places:
             with contextlib.suppress(OSError):

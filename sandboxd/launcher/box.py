@@ -235,6 +235,7 @@ class Box:
         return Stopper(self._pid, self.cgroup.task_count, self._tell, self._kill_members)
 
     def _kill_members(self) -> None:
+        self.forks.kill()
         for member in list(self.members.values()):
             member.kill()
 

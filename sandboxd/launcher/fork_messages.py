@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, TypeAlias
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,3 +93,6 @@ class CheckpointLost:
     op: ClassVar[str] = "checkpoint_lost"
     box: int
     checkpoint: int
+
+
+ForkRequest: TypeAlias = Fork | Keep | RollBack | Drop

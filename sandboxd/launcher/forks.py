@@ -8,6 +8,8 @@ an interpreter that never answers, or answers nonsense, costs its own fork.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -235,6 +237,12 @@ class Forks:
             kept.alive = False
         return kept
 
+    def kill(self) -> None:
+        """Kill the checkpoints: something in the box will not stand still, and it may be one of them."""
+        for kept in self.kept.values():
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(kept.pidfd, signal.SIGKILL)
+
     def close(self) -> None:
         """Close what stands for checkpoints: the tree is gone."""
         for kept in self.kept.values():
@@ -244,7 +252,7 @@ class Forks:
 
 async def answer_fork(
     box: Box,
-    message: fork_messages.Fork | fork_messages.Keep | fork_messages.RollBack | fork_messages.Drop,
+    message: fork_messages.ForkRequest,
     number: int,
 ) -> tuple[protocol.LauncherMessage, tuple[int, ...]]:
     """Carry out a request about clones and checkpoints; return the reply and its descriptors, to be closed once it is sent.

@@ -26,5 +26,7 @@ def limit_guest(pid: int, pidfd: int, report: str, limits: dict[str, Any]) -> No
         lockdown.set_policy_rlimits(pid, limits, int(said["mapped"]))
     except OSError as error:
         raise SandboxdError(Code.JAIL_FAILED, f"The waiting guest could not be limited ({error}).") from None
-    if select.select([pidfd], [], [], 0)[0]:
+    poll = select.poll()  # not select(2): it knows descriptors below 1024 alone
+    poll.register(pidfd, select.POLLIN)
+    if poll.poll(0):
         raise SandboxdError(Code.JAIL_FAILED, "The waiting guest died at its check-out.")

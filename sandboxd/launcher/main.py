@@ -211,9 +211,7 @@ class Launcher:
             await box.leave(message.box)
         self._notify(protocol.Closed(message.request))
 
-    async def _fork(
-        self, message: fork_messages.Fork | fork_messages.Keep | fork_messages.RollBack | fork_messages.Drop
-    ) -> None:
+    async def _fork(self, message: fork_messages.ForkRequest) -> None:
         box = self._boxes.get(message.box)
         if box is None or not box.healthy:
             raise SandboxdError(Code.SESSION_LOST, "The session is gone.", remedy="Open a new one.")

@@ -1,6 +1,7 @@
 """The typed protocol between front and launcher. Descriptors travel beside a message in the order its docstring says.
 
-Requests carry `request`; the reply (or `Failed`) repeats it. Messages without one are notices.
+Requests carry `request`; the reply (or `Failed`) repeats it. Messages without one are notices. `box` names a member of a
+box: the one that was opened, or a live clone of it.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from sandboxd.config import load, parse_arguments
 from sandboxd.errors import SandboxdError
+from sandboxd.hosts.descriptors import take_descriptors
 from sandboxd.server.announce import Announcer
 from sandboxd.server.daemon import Daemon
 from sandboxd.server.logs import configure_logs
@@ -51,6 +52,7 @@ def main(argv: Sequence[str]) -> int:
 
 def _run(config: Config, invocation: Invocation, announcer: Announcer) -> int:
     os.umask(0o077)
+    take_descriptors()
     try:
         asyncio.run(Daemon(config, invocation, announcer).run())
     except BaseExceptionGroup as group:

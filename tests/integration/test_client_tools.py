@@ -38,6 +38,7 @@ from sandboxd_client import (
     current_call,
     tool,
 )
+from tool_desk import records
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -609,6 +610,32 @@ async def test_a_direct_call_that_hangs_times_out_and_is_cancelled(daemon: Daemo
         assert (result.state, result.code) == (ToolState.TIMED_OUT, "TOOL_TIMEOUT")
         assert cancelled.is_set()
         assert (await sandbox.call_tool("double", {"x": 1})).value == 2
+
+
+async def test_direct_calls_that_are_left_stop_here_and_are_over_there(daemon: Daemon) -> None:
+    running, stopped = asyncio.Event(), asyncio.Event()
+
+    async def forever(x: int) -> int:
+        """Wait."""
+        running.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            stopped.set()
+        return x
+
+    async with AsyncSandbox(address=daemon.address, tools=[forever, double]) as sandbox:
+        task = asyncio.create_task(sandbox.call_tool("forever", {"x": 1}))
+        await running.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert stopped.is_set()
+        assert (await sandbox.call_tool("double", {"x": 1})).value == 2
+        assert (await sandbox.run_code("double(2)")).text == "4"
+        session = sandbox.display_id
+    ended = {one["state"] for one in records(daemon.state_dir, "tool_done", session=session)}
+    assert ended == {"failed", "finished"}
 
 
 def test_wrappers_stand_around_each_call(daemon: Daemon, caplog: pytest.LogCaptureFixture) -> None:

@@ -48,6 +48,20 @@ async def test_a_result_lists_what_its_own_snippet_made(family):
     assert [(await one.run_code("1 + 1")).files for one in family] == [[], [], []]
 
 
+async def test_copies_are_not_the_snippet_s(daemon):
+    async with AsyncSandbox(address=daemon.address, policy="unscreened") as first:
+        await first.run_code("for n in range(50): open(f'f{n}', 'w').write('1')")
+        for number in range(5):
+            await first.checkpoint("before")
+            (clone,) = await first.fork(1)
+            async with clone:
+                told = (await clone.run_code("open('new', 'w').write('1')")).files
+                assert {file.path for file in told} <= {"new"}
+            await first.rollback("before")
+            told = (await first.run_code(f"open('new{number}', 'w').write('1')")).files
+            assert {file.path for file in told} <= {f"new{number}"}
+
+
 async def test_no_operation_leaves_a_clone_s_own_directory(family):
     first, clone, other = family
     await first.run_code("open('/work/secret', 'w').write('of the first')")

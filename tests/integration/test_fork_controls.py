@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import resource
 from typing import TYPE_CHECKING
 
 import pytest
 from mutants import Edit, make_mutant
 from sandboxd_client import RefusedError, Sandbox
+
+from sandboxd.hosts.descriptors import MOST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -152,3 +155,16 @@ def test_a_restricted_session_forks_and_its_files_go_with_it(restricted: Sandbox
         "original 1\n"
     ]
     assert not restricted.run_code("open('/etc/passwd')").ok, "it is restricted still"
+
+
+def test_the_daemon_has_the_descriptors_that_its_host_allows(start_daemon: StartDaemon) -> None:
+    """One client's clones must not use up those of all: without room for them the launcher's messages are broken."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    daemon = start_daemon(
+        "--allow-unscreened", preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    )
+    soft, _ = resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE)
+    assert soft == (MOST if hard == resource.RLIM_INFINITY else min(hard, MOST))
+    with Sandbox("unscreened", daemon.address) as sandbox:
+        code = "import resource; resource.getrlimit(resource.RLIMIT_NOFILE)"
+        assert sandbox.run_code(code).text == "(1024, 1024)", "a guest's own limit is untouched"

@@ -147,6 +147,20 @@ def test_what_was_never_run_was_never_rolled_back(daemon: Daemon) -> None:
         assert sandbox.run_code("x").text == "1"
 
 
+@pytest.mark.parametrize("policy", ["default", "pure"])
+def test_screened_and_restricted_sessions_are_taken_back_too(daemon: Daemon, policy: str) -> None:
+    with Sandbox(policy, daemon.address) as sandbox:
+        sandbox.run_code("x = [1]\ndef f(): return len(x)")
+        assert sandbox.run_code("x.append(2)\ndef f(): return -1\n1 / 0", on_error="rollback").rolled_back
+        assert sandbox.run_code("x, f()").text == "([1], 1)"
+        sandbox.checkpoint("a")
+        sandbox.run_code("x.clear()")
+        with sandbox.fork()[0] as clone:
+            assert clone.run_code("x").text == "[]"
+        sandbox.rollback("a")
+        assert sandbox.run_code("x").text == "[1]"
+
+
 def test_many_in_a_row_leave_no_clones_and_no_checkpoints_behind(sandbox: Sandbox) -> None:
     """More than the policy's `forks`: each one lets its checkpoint go."""
     for number in range(sandbox.limits.forks + 4):  # type: ignore[operator]

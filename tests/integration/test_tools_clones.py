@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from daemons import Daemon
+from daemons import Daemon, StartDaemon
 from sandboxd_proto.v1 import sandbox_pb2 as pb
 from tool_desk import Desk, spec, states
 from wire_client import connected, new_id
@@ -15,8 +15,15 @@ TEXT = {"type": "object", "properties": {"q": {"type": "string"}}, "required": [
 SPECS = [spec("search", TEXT, returns={"type": "string"}), spec("fetch", TEXT, is_async=True)]
 
 
-async def test_a_clone_has_the_tools_and_its_calls_go_to_its_own_stream(daemon: Daemon) -> None:
-    async with connected(daemon.address) as wire:
+@pytest.fixture(scope="module")
+def house(start_module_daemon: StartDaemon) -> Daemon:
+    daemon = start_module_daemon()
+    assert not daemon.error, daemon.error
+    return daemon
+
+
+async def test_a_clone_has_the_tools_and_its_calls_go_to_its_own_stream(house: Daemon) -> None:
+    async with connected(house.address) as wire:
         stream = await wire.open(tools=SPECS)
         desk = Desk(stream, {"search": lambda given: f"old {given['q']}"})
         assert (await desk.run("a = search('1')\nkept = search")).outcome == pb.OUTCOME_OK
@@ -33,8 +40,8 @@ async def test_a_clone_has_the_tools_and_its_calls_go_to_its_own_stream(daemon: 
         assert (await asynchronous.run(code)).text == "['0', '1', '2', '3']"
 
 
-async def test_what_was_taken_back_calls_on(daemon: Daemon) -> None:
-    async with connected(daemon.address) as wire:
+async def test_what_was_taken_back_calls_on(house: Daemon) -> None:
+    async with connected(house.address) as wire:
         stream = await wire.open(tools=SPECS)
         desk = Desk(stream, {"search": lambda given: given["q"], "fetch": lambda given: given["q"]})
         assert (await desk.run("a = search('before')")).outcome == pb.OUTCOME_OK
@@ -54,8 +61,8 @@ async def test_what_was_taken_back_calls_on(daemon: Daemon) -> None:
         )
 
 
-async def test_a_snippet_that_is_taken_back_tells_of_its_calls(daemon: Daemon) -> None:
-    async with connected(daemon.address) as wire:
+async def test_a_snippet_that_is_taken_back_tells_of_its_calls(house: Daemon) -> None:
+    async with connected(house.address) as wire:
         stream = await wire.open(tools=SPECS)
         desk = Desk(stream, {"search": lambda given: given["q"]})
         await desk.run("kept = 1")

@@ -30,3 +30,5 @@ async def test_code_calls_a_tool_and_gets_its_value(daemon: Daemon) -> None:
             ("search", pb.TOOL_STATE_FINISHED)
         ] * 2
         assert result.usage.tool_calls == 2
+        await stream.send(close=pb.Close())
+        await stream.event("closed")

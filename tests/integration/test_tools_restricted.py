@@ -54,6 +54,8 @@ async def desk(daemon: Daemon) -> AsyncIterator[Desk]:
             "fetch": lambda given: given["x"],
         }
         yield Desk(stream, handlers)
+        await stream.send(close=pb.Close())
+        await stream.event("closed")
 
 
 async def test_calls_and_exceptions_work_as_elsewhere(desk: Desk) -> None:

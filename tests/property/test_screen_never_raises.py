@@ -11,9 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sandboxd.events import Decision, Verdict
+from sandboxd.events import Decision, ToolCallers, ToolSpec, Verdict
 from sandboxd.policy import PolicySet
 from sandboxd.screen import Screener, syntax_error_of
+from sandboxd.screen.tools import Signatures
 
 POLICIES = PolicySet.load(None, default="default", allow_unscreened=True)
 SNIPPETS = [
@@ -24,6 +25,7 @@ FRAGMENTS = [
     "import os as ", "from . import *\n", "__class__", ".gi_frame", "eval(", "lambda:", "async ", "await ", "match x:\n case ", "except* E:\n",
     "'{0.__class__}'", "\x00", "\u202e", "\ud800", "\ufeff", "ｅｖａｌ", "9" * 5000, "0x" + "f" * 5000, "(" * 150, "-" * 2000, "\\\n", "\t", "\r", "\x0c",
     '"""', "f'{", "}", "**", "global os\n", "nonlocal os\n", "type X = ", "def f[T](): ", "getattr(", "@", ":=", "# coding: utf-7\n", "é", "😀",
+    "tools.", "tools.search(", "search(q=", "search(*", "await search.aio(", "tools = ", "del search\n", "tools.wipe()", "import search\n",
 ]  # fmt: skip
 
 
@@ -39,6 +41,12 @@ def mutated_programs(draw):
     return source
 
 
+TOOLS = Signatures.of(
+    [
+        ToolSpec("search", "", '{"type": "object", "properties": {"q": {}}, "required": ["q"]}'),
+        ToolSpec("wipe", "", '{"type": "object", "properties": {}}', callers=ToolCallers.DIRECT),
+    ]
+)
 SOURCES = st.one_of(
     st.text(st.characters(), max_size=300),
     st.text("()[]{}:=,.*+-'\"\\\n\t abfimport 0_x@#", max_size=300),
@@ -55,7 +63,8 @@ def screen():
     loop.run_until_complete(screener.start())
 
     def check(source: str, policy: str, *, thorough: bool = False) -> Verdict:
-        return loop.run_until_complete(screener.check(source, POLICIES.get(policy), thorough=thorough))
+        checked = screener.check(source, POLICIES.get(policy), thorough=thorough, signatures=TOOLS)
+        return loop.run_until_complete(checked)
 
     yield check
     loop.run_until_complete(screener.close())

@@ -16,7 +16,6 @@ from sandboxd_client._channel import Deadline, StreamBrokenError
 from sandboxd_client._status import error_from_info
 from sandboxd_client.errors import ClientCode, SandboxError
 from sandboxd_client.results import ToolState
-from sandboxd_client.tools.calls import error_answer
 from sandboxd_client.tools.direct import DirectCall, DirectResult
 from sandboxd_client.tools.errors import ToolValueError
 
@@ -184,10 +183,9 @@ class AsyncDirectCalls:
         session.desk.end()
         try:
             for call_id in running:
-                await session.send(pb.SessionRequest(tool_result=error_answer(call_id, _Cancelled())))
+                stopped = pb.ToolError(name="CancelledError", message="The client stopped the call.")
+                await session.send(
+                    pb.SessionRequest(tool_result=pb.ToolResult(call_id=call_id, error=stopped))
+                )
         except (StreamBrokenError, SandboxError):
             pass  # their time-outs end them
-
-
-class _Cancelled(Exception):  # noqa: N818 - the program sees this name
-    """The client stopped the call."""

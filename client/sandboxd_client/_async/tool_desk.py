@@ -126,7 +126,10 @@ class AsyncToolDesk:
             await self._workers.settle(SETTLE_SECONDS)
 
     async def _run(self, workers: ToolWorkers, tool: Tool, call: ToolInvocation) -> None:
-        answer = await workers.answer(tool, call)
+        try:
+            answer = await workers.answer(tool, call)
+        except Exception as error:  # noqa: BLE001 - no thread to be had: the program is told, rather than left waiting
+            answer = error_answer(call.call_id, error)
         self.answers[call.call_id] = answer
         out = self._out.pop(call.call_id, None)
         if out is None:  # it was stopped meanwhile: nobody may get this answer

@@ -18,7 +18,6 @@ from sandboxd_client._channel import Deadline, StreamBrokenError
 from sandboxd_client._status import error_from_info
 from sandboxd_client.errors import ClientCode, SandboxError
 from sandboxd_client.results import ToolState
-from sandboxd_client.tools.calls import error_answer
 from sandboxd_client.tools.direct import DirectCall, DirectResult
 from sandboxd_client.tools.errors import ToolValueError
 
@@ -186,10 +185,7 @@ class DirectCalls:
         session.desk.end()
         try:
             for call_id in running:
-                session.send(pb.SessionRequest(tool_result=error_answer(call_id, _Cancelled())))
+                stopped = pb.ToolError(name="CancelledError", message="The client stopped the call.")
+                session.send(pb.SessionRequest(tool_result=pb.ToolResult(call_id=call_id, error=stopped)))
         except (StreamBrokenError, SandboxError):
             pass  # their time-outs end them
-
-
-class _Cancelled(Exception):  # noqa: N818 - the program sees this name
-    """The client stopped the call."""

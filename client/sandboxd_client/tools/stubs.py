@@ -129,6 +129,7 @@ def _docstring(tool: Tool) -> str:
         text += f"\n\nReturns:\n    {told}"
     text = "".join(letter if letter.isprintable() or letter == "\n" else " " for letter in text)
     text = text.strip().replace("\\", "\\\\").replace('"""', "'''")
+    text += " " if text.endswith('"') else ""
     return f'"""{text}\n"""' if "\n" in text else f'"""{text}"""' if text else ""
 
 

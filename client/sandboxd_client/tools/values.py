@@ -25,8 +25,7 @@ from sandboxd_client.tools.errors import ToolValueError
 from sandboxd_client.tools.frames import ToolTable
 
 TAG = "$sandboxd"
-MAX_VALUE_BYTES = (4 << 20) - (16 << 10)
-"""A message of the wire has 4 MiB; ids and lengths stand beside the value."""
+MAX_VALUE_BYTES = 3 << 20
 MAX_LEVELS = 64
 MAX_NODES = 50_000
 _MAX_INTEGER = 10**1000

@@ -6,7 +6,7 @@ import json
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sandboxd_client import DirectResult, ModelReply, ToolImage, ToolState, ToolUse, tool
 from sandboxd_client.agent.parsing import ParseProblem
@@ -69,6 +69,7 @@ def test_native_calls_come_first_and_are_bounded():
     assert len(parsed.calls) == 16
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.text(st.sampled_from('{}[]":, \\nametrgufco01\n'), max_size=200) | st.text(max_size=100))
 def test_no_reply_makes_the_parser_raise(text):
     parse_calls(ModelReply(text))

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from typing import TYPE_CHECKING
 
 import pytest
 from fake_daemon import CUT, result, stdout
-from sandboxd_client import Finished, Sandbox, SandboxError, Stdout, ToolFinished, ToolStarted, ToolState
+from sandboxd_client import (
+    AsyncSandbox,
+    Finished,
+    Sandbox,
+    SandboxError,
+    Stdout,
+    ToolFinished,
+    ToolStarted,
+    ToolState,
+)
+from sandboxd_client.tools.threads import ToolThreads
 from sandboxd_proto.v1 import sandbox_pb2 as pb
 
 if TYPE_CHECKING:
@@ -120,13 +131,42 @@ def test_what_is_over_is_stopped_told_and_never_answered(
     assert "answered" not in fake.requests
 
 
+@pytest.mark.parametrize("half", ["async", "sync"])
+def test_without_a_thread_the_program_is_told(
+    fake: FakeDaemon, monkeypatch: pytest.MonkeyPatch, half: str
+) -> None:
+    monkeypatch.setattr(f"sandboxd_client._backend_{half}.ToolThreads", lambda: ToolThreads(1, 0))
+    answers: list[pb.ToolResult] = []
+    answered = threading.Event()
+
+    def f(x: int) -> int:
+        """Never run."""
+        raise AssertionError
+
+    def answer(request: pb.SessionRequest, _outbox: object) -> None:
+        answers.append(request.tool_result)
+        answered.set()
+
+    async def run_on_loop() -> None:
+        async with AsyncSandbox(address=fake.address, tools=[f]) as sandbox:
+            assert (await sandbox.run_code("f(1)")).ok
+
+    fake._on_tool_result = answer  # type: ignore[attr-defined]
+    fake.scripts.put([call("a"), answered, result()])
+    if half == "async":
+        asyncio.run(run_on_loop())
+    else:
+        with Sandbox(address=fake.address, tools=[f]) as sandbox:
+            assert sandbox.run_code("f(1)").ok
+    assert [one.error.name for one in answers] == ["RuntimeError"]
+    assert "threads hang" in answers[0].error.message
+
+
 def test_a_session_that_is_lost_stops_its_tools(fake: FakeDaemon) -> None:
     stopped = threading.Event()
 
     async def f(x: int) -> int:
         """Wait."""
-        import asyncio  # noqa: PLC0415 - of this test alone
-
         try:
             await asyncio.sleep(60)
         finally:

@@ -7,7 +7,7 @@ import dataclasses
 from typing import Any, Literal, NotRequired, TypedDict
 
 import pandas as pd
-from hypothesis import given
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sandboxd_client import ToolImage, tool
 from sandboxd_client.tools import stubs
@@ -105,6 +105,11 @@ SCHEMAS = st.recursive(
 )
 
 
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@example({}, {}, '"', False)
+@example({}, {}, 'say "hi"', True)
+@example({}, {}, "\\", False)
+@example(True, {}, '\x00"""', False)
 @given(SCHEMAS, SCHEMAS, st.text(max_size=40), st.booleans())
 def test_whatever_the_schema_the_stub_parses(parameter, returns, description, is_async):
     bare = tool(lambda: None, name="bare", description=description)

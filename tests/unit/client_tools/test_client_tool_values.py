@@ -12,7 +12,7 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from sandboxd_client import ToolImage, ToolTable, ToolValueError
@@ -29,6 +29,7 @@ VALUES = st.recursive(
 )
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(VALUES)
 def test_what_goes_out_comes_back(value):
     text = encode(value)
@@ -236,6 +237,7 @@ def test_a_zone_by_its_name_passes(zone):
     assert str(decode(encode(frame))["t"].dtype) == str(frame["t"].dtype)
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.text())
 def test_no_dtype_of_a_stranger_reaches_astype(dtype):
     text = json.dumps({TAG: "dataframe", "columns": ["a"], "dtypes": [dtype], "data": [[]], "index": None})
