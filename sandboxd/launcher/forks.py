@@ -18,7 +18,7 @@ from sandboxd.errors import Code, SandboxdError
 from sandboxd.jail import wire
 from sandboxd.jail.cradle import CHECKPOINT, LIVE, RESTORE
 from sandboxd.launcher import fork_messages, protocol
-from sandboxd.launcher.ends import Three, close_all, guest_ends, in_order
+from sandboxd.launcher.ends import Three, close_all, guest_ends, in_order, is_killed
 from sandboxd.launcher.member import Member, Place
 from sandboxd.launcher.pid1 import Pid1
 
@@ -42,10 +42,10 @@ class Kept:
 
     @property
     def dead(self) -> bool:
-        """Tell whether it is gone, also where pid 1 has not said so yet."""
+        """Tell whether it is gone or about to, also where pid 1 has not said so yet: a kill holds from when it was sent."""
         poll = select.poll()
         poll.register(self.pidfd, select.POLLIN)
-        return not self.alive or bool(poll.poll(0))
+        return not self.alive or bool(poll.poll(0)) or is_killed(self.pidfd)
 
     def let_go(self) -> None:
         """Close what stands for it."""
