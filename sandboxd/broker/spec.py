@@ -26,12 +26,15 @@ SMALL_TMPFS_BYTES = 64 * MIB
 NOFILE = 1024
 
 # Docker's own lists, said here so that a changed default does not change them, and what else of /proc and /sys tells of the
-# host or of neighbours. /sys whole: nothing that runs Python needs it (CVE-2025-31133 and -52881 are about such masks: the
-# mount namespace and the missing capabilities stay below them).
+# host or of neighbours; of /sys all but the container's own cgroup, which says what its limits are. What is masked is empty,
+# not absent (CVE-2025-31133 and -52881 are about such masks: the namespace and the missing capabilities lie below them).
 MASKED = (  # noqa: SIM905
     "/proc/acpi /proc/asound /proc/config.gz /proc/interrupts /proc/kallsyms /proc/kcore /proc/keys /proc/key-users "
     "/proc/kmsg /proc/latency_stats /proc/modules /proc/sched_debug /proc/scsi /proc/softirqs /proc/sysvipc "
-    "/proc/timer_list /proc/timer_stats /proc/version_signature /proc/vmallocinfo /proc/zoneinfo /sys"
+    "/proc/timer_list /proc/timer_stats /proc/version_signature /proc/vmallocinfo /proc/zoneinfo "
+    "/sys/block /sys/bus /sys/class /sys/dev /sys/devices /sys/firmware /sys/hypervisor /sys/kernel /sys/module /sys/power "
+    "/sys/fs/bpf /sys/fs/btrfs /sys/fs/erofs /sys/fs/ext4 /sys/fs/f2fs /sys/fs/fuse /sys/fs/pstore /sys/fs/selinux "
+    "/sys/fs/tmpfs /sys/fs/xfs"
 ).split()  # fmt: skip
 READ_ONLY = "/proc/bus /proc/fs /proc/irq /proc/sys /proc/sysrq-trigger".split()  # noqa: SIM905
 
