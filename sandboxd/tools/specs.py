@@ -48,14 +48,21 @@ def read(specs: Sequence[ToolSpec]) -> dict[str, Tool]:
     if len(specs) > MAX_TOOLS:
         _refuse("", "tools", f"there are {len(specs)}, and {MAX_TOOLS} are the most")
     tools: dict[str, Tool] = {}
-    total = 0
+    total = written = 0
     for spec in specs:
         total += sum(map(_bytes, (spec.name, spec.description, spec.parameters_json, spec.returns_json)))
         if total > MAX_TOTAL_BYTES:
             _refuse(spec.name, "tools", f"all together take more than {MAX_TOTAL_BYTES:,} bytes")
         if spec.name in tools:
             _refuse(spec.name, "name", "is there twice")
-        tools[spec.name] = _tool(spec)
+        tool = tools[spec.name] = _tool(spec)
+        written += tool.parameters.characters + (tool.returns.characters if tool.returns is not None else 0)
+        if written > MAX_TOTAL_BYTES:
+            _refuse(
+                spec.name,
+                "tools",
+                f"all schemas take more than {MAX_TOTAL_BYTES:,} characters with their references written out",
+            )
     return tools
 
 
@@ -120,7 +127,9 @@ def _closed(name: str, schema: Schema) -> Schema:
     unknown = sorted(set(raw.get("required", ())) - set(properties))
     if unknown:
         _refuse(name, "parameters_json", f"requires {unknown[0][:64]!r}, which is no property")
-    return Schema({"properties": {}, "additionalProperties": False, **raw}, schema.nodes + 1)
+    return Schema(
+        {"properties": {}, "additionalProperties": False, **raw}, schema.nodes + 1, schema.characters
+    )
 
 
 def _bytes(text: str) -> int:
