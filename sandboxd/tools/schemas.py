@@ -233,7 +233,7 @@ class _Reader:
 
     def _weigh(self, constant: Any) -> None:
         """Count what stands for itself, each time that a reference puts it somewhere."""
-        self._count(_size(constant), len(json.dumps(constant, ensure_ascii=False)))
+        self._count(_size(constant), len(json.dumps(constant)))
 
     def _count(self, nodes: int, characters: int = 0) -> None:
         self.nodes += nodes
