@@ -69,11 +69,12 @@ async def test_members_that_were_let_go_leave_nothing(alone):
     box = await open_box(alone, forks=12)
     await run(box, "x = 1\nopen('kept', 'w').write('a')")
     launcher = launcher_of(alone)
+    # A list of files may be on its way still: at most so many.
     mine, theirs, processes = descriptors(os.getpid()), descriptors(launcher), len(below(launcher))
     for _ in range(3):
         await use(box)
-    assert await eventually(lambda: descriptors(os.getpid()) == mine)
-    assert await eventually(lambda: descriptors(launcher) == theirs)
+    assert await eventually(lambda: descriptors(os.getpid()) <= mine)
+    assert await eventually(lambda: descriptors(launcher) <= theirs)
     left = "import json, os; print(json.dumps(os.listdir('/clones')))"
     until = asyncio.get_running_loop().time() + 5
     while found := await answer(box, left):  # a helper removes them, some time
@@ -97,8 +98,8 @@ async def test_the_last_close_ends_the_tree(alone):
     assert len(set(below(launcher)) - processes) >= 4, "the clones live on"
     await asyncio.gather(*(clone.close() for clone in clones))
     assert await eventually(lambda: set(below(launcher)) == processes)
-    assert await eventually(lambda: descriptors(os.getpid()) == mine)
-    assert await eventually(lambda: descriptors(launcher) == theirs)
+    assert await eventually(lambda: descriptors(os.getpid()) <= mine)
+    assert await eventually(lambda: descriptors(launcher) <= theirs)
     assert [len(list(path.iterdir())) for path in cgroup_directories(alone.instance)] == groups
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from sandboxd.errors import Code, SandboxdError
 from sandboxd.executors.base import FileStat
-from sandboxd.service import files
+from sandboxd.service import transfers
 
 
 class Context:
@@ -26,7 +26,7 @@ async def download(path, size_bytes: int, disk_bytes: int = 1 << 20) -> Context:
     session = SimpleNamespace(facts=SimpleNamespace(limits=SimpleNamespace(disk_bytes=disk_bytes)))
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        await files._download(session, descriptor, FileStat("f", size_bytes, "file", 0.0), context)
+        await transfers.download(session, descriptor, FileStat("f", size_bytes, "file", 0.0), context)
     finally:
         os.close(descriptor)
     return context
@@ -37,7 +37,7 @@ async def test_a_file_that_grows_is_cut_at_what_was_promised(tmp_path):
     path.write_bytes(b"x" * 200_000)
     context = await download(path, 100_000)
     assert sum(len(message.chunk) for message in context.sent) == 100_000
-    assert max(len(message.chunk) for message in context.sent) <= files.CHUNK_BYTES
+    assert max(len(message.chunk) for message in context.sent) <= transfers.CHUNK_BYTES
     assert context.sent[-1].sha256 == hashlib.sha256(b"x" * 100_000).hexdigest()
 
 
@@ -55,5 +55,5 @@ async def test_a_file_that_shrank_or_is_larger_than_the_disk_is_refused(tmp_path
 @pytest.mark.parametrize("path", ["", "a\0b", "x" * 4097])
 def test_a_path_that_is_none_is_refused(path):
     with pytest.raises(SandboxdError) as caught:
-        files._path(path)
+        transfers.checked_path(path)
     assert caught.value.code == Code.FILE_PATH_INVALID
