@@ -98,6 +98,8 @@ def read(text: str) -> Value:
     try:
         _check_parts(text)
         raw = _decode(text)
+        counted = [0]
+        seen = _seen(raw, counted, 0)  # first: what is too much is not written, which nothing interrupts
         written = _encode(raw)
         size = len(written.encode())
     except RecursionError:
@@ -110,8 +112,7 @@ def read(text: str) -> Value:
         raise ValueFormError("it is no JSON") from None
     if size > MAX_VALUE_BYTES:
         raise ValueFormError(f"it takes more than {MAX_VALUE_BYTES:,} bytes as JSON")
-    counted = [0]
-    return Value(_seen(raw, counted, 0), written, counted[0])
+    return Value(seen, written, counted[0])
 
 
 def _check_parts(text: str) -> None:

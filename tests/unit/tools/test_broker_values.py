@@ -134,3 +134,10 @@ def test_a_million_containers_are_refused_before_they_are_made(unit: str) -> Non
 def test_brackets_in_text_are_no_containers() -> None:
     text = json.dumps(["[{" * 400_000, '\\"[' * 200_000, "\\" * 9])
     assert json.loads(values.read(text).text) == json.loads(text)
+
+
+def test_what_is_too_much_is_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Writing a million integers held every thread of the process for half a second."""
+    monkeypatch.setattr(values, "_encode", lambda _: pytest.fail("it was written"))
+    with pytest.raises(ValueFormError, match="more than 50,000 values"):
+        values.read(f"[{'0,' * 100_000}0]")
