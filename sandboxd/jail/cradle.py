@@ -85,7 +85,8 @@ class Cradle:
         if lockdown.NURSERY_FD not in dict(poll.poll(ORDER_SECONDS * 1000)):
             return None
         try:
-            return Order(*wire.receive(self._nursery))
+            # Whether it blocks is a program's to change, through a copy; another process may be quicker to take the order.
+            return Order(*wire.receive(self._nursery, socket.MSG_DONTWAIT))
         except (OSError, EOFError, wire.WireError):
             return None
 

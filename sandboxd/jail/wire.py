@@ -40,15 +40,15 @@ def send(sock: socket.socket, message: Message, fds: Sequence[int] = ()) -> None
     sock.sendmsg([raw], ancillary, socket.MSG_NOSIGNAL)
 
 
-def receive(sock: socket.socket) -> Tuple[Message, List[int]]:
-    """Receive one message and its descriptors (close-on-exec).
+def receive(sock: socket.socket, flags: int = 0) -> Tuple[Message, List[int]]:
+    """Receive one message and its descriptors (close-on-exec). `flags` are recvmsg(2)'s.
 
     Raises:
         EOFError: the peer closed.
         WireError: the packet is truncated or no JSON object with an "op".
     """
-    size, ancillary, flags, _ = sock.recvmsg_into(
-        [_buffer], socket.CMSG_SPACE(MAX_FDS * 4), socket.MSG_CMSG_CLOEXEC
+    size, ancillary, told, _ = sock.recvmsg_into(
+        [_buffer], socket.CMSG_SPACE(MAX_FDS * 4), socket.MSG_CMSG_CLOEXEC | flags
     )
     raw = bytes(memoryview(_buffer)[:size])
     fds = array.array("i")
@@ -57,7 +57,7 @@ def receive(sock: socket.socket) -> Tuple[Message, List[int]]:
             fds.frombytes(data[: len(data) - len(data) % 4])
     if not raw and not fds:
         raise EOFError
-    message = None if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC) else parse(raw)
+    message = None if told & (socket.MSG_TRUNC | socket.MSG_CTRUNC) else parse(raw)
     if message is None:
         for fd in fds:
             os.close(fd)
