@@ -12,6 +12,7 @@ does not freeze: it may live through thousands of checkpoints, and would keep th
 from __future__ import annotations
 
 import contextlib
+import errno
 import gc
 import os
 import sys
@@ -24,6 +25,12 @@ from sandboxd.guest import hygiene
 LIVE = "live"
 _TASKS = "/proc/self/task"
 _MOST_NAMES, _NAME = 5, 40
+_WORDS = {  # for what the system's own would mislead about
+    errno.E2BIG: "clones of clones nest no deeper than the layers of Landlock",
+    errno.EAGAIN: "the limit of processes leaves no room for one more",
+    errno.EMFILE: "its directories nest too deep to be copied, or it has too many files open",
+    errno.ENOENT: "its work directory, or a file in it, is gone",
+}
 _listdir, _strerror, _freeze = os.listdir, os.strerror, gc.freeze
 _enumerate, _main_thread = threading.enumerate, threading.main_thread
 
@@ -143,7 +150,8 @@ def _why_not() -> str:
 
 def _told(error: BaseException) -> str:
     if isinstance(error, OSError):
-        return f"{type(error).__name__}: {_strerror(error.errno or 0)}"
+        number = error.errno or 0
+        return _WORDS.get(number) or f"{type(error).__name__}: {_strerror(number)}"
     return f"{type(error).__name__} at {_place(error)}"
 
 

@@ -112,7 +112,7 @@ def _read(sock: socket.socket) -> Tuple[str, str, int]:
     with contextlib.suppress(OSError):
         raw, ancillary, _, _ = sock.recvmsg(MAX_ANSWER_BYTES, socket.CMSG_SPACE(_CREDENTIALS.size))
     if not raw:
-        return "failed", "the interpreter ended, or has closed its descriptors", 0
+        return "failed", "the interpreter ended, has closed its descriptors, or has room for no more", 0
     message = wire.parse(raw)
     if message is None:
         return "failed", "the answer is none", 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import os
 import stat
 from typing import Dict, List, Optional, Tuple
@@ -16,6 +17,7 @@ from sandboxd.jail import below
 
 PIECE_BYTES = 1 << 20
 _LOOK = 0o500
+MOST_LEVELS = 256
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _Links = Dict[Tuple[int, int], str]
 
@@ -133,8 +135,9 @@ def clear_tree(path: str) -> None:
     Raises:
         OSError: what the file system says.
     """
-    stack = [(_open_root(path), "")]
-    os.fchmod(stack[0][0], 0o700)
+    root = _open_root(path)
+    os.fchmod(root, 0o700)
+    stack = [(root, "")]
     names: List[List[str]] = [os.listdir(stack[0][0])]
     try:
         while stack:
@@ -148,12 +151,29 @@ def clear_tree(path: str) -> None:
                 continue
             name = names[-1].pop()
             below = _remove_one(directory, name)
-            if below is not None:
+            if below is None:
+                continue
+            if len(stack) < MOST_LEVELS:
                 stack.append((below, name))
                 names.append(os.listdir(below))
+            else:  # each level holds a descriptor: go on with it from the top
+                os.close(below)
+                names[0].append(_lift(directory, name, root))
     finally:
         for directory, _ in stack:
             os.close(directory)
+
+
+def _lift(directory: int, name: str, root: int) -> str:
+    """Move a directory that is to be removed to the top; return its name there."""
+    for number in itertools.count():
+        lifted = f".lifted-{number}"
+        try:
+            os.stat(lifted, dir_fd=root, follow_symlinks=False)
+        except FileNotFoundError:
+            break
+    os.rename(name, lifted, src_dir_fd=directory, dst_dir_fd=root)
+    return lifted
 
 
 def _remove_one(directory: int, name: str) -> Optional[int]:

@@ -115,7 +115,7 @@ class Family:
         dead: Set[int] = set()
         others = {one.session for one in self.guests.values() if one is not guest and one.pid}
         if guest.pid:
-            self._kill(guest.pid, dead)
+            self._kill([guest.pid], dead)
         for _ in range(MAX_ROUNDS):
             spared = dead | {self._helper} | {one.pid for one in self.guests.values()}
             # One of another member's session was started there, or is a clone of it that is not born yet: a clone says so
@@ -127,17 +127,20 @@ class Family:
             if not orphans:
                 self.reap()
                 return
-            for pid in orphans:
-                self._kill(pid, dead)
+            self._kill(orphans, dead)
         _give_up()
 
     @staticmethod
-    def _kill(pid: int, dead: Set[int]) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-        with contextlib.suppress(ChildProcessError):
-            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)  # its children are pid 1's from here on
-        dead.add(pid)
+    def _kill(pids: List[int], dead: Set[int]) -> None:
+        for (
+            pid
+        ) in pids:  # all of them first: to wait for each in turn gives the others the processor meanwhile
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        for pid in pids:
+            with contextlib.suppress(ChildProcessError):
+                os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)  # its children are pid 1's from here on
+            dead.add(pid)
 
     # ---- ending ---------------------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from sandboxd_client import Sandbox
+from sandboxd_client import Sandbox, SandboxError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,6 +44,11 @@ CASES = {
         "import os; os.makedirs('a/b'); open('a/b/f', 'w').close(); os.chmod('a/b', 0); os.chmod('a', 0o200)",
         "os.chmod('a', 0o700); os.chmod('a/b', 0o700); os.unlink('a/b/f')",
         "oct(os.stat('a').st_mode)",
+    ),
+    "made a deep tree": (
+        "import os",
+        "for _ in range(1500):\n    os.mkdir('d'); os.chdir('d')\n    open('f', 'w').close()",
+        "os.listdir('/work'), os.getcwd()",
     ),
     "has a umask that shuts out itself": (
         "import os; os.makedirs('a/b'); before = os.umask(0o777)",
@@ -102,6 +107,14 @@ def test_a_clone_writes_to_its_own_copy_of_an_open_file_and_stands_where_the_ori
         for name, one in (("left", left), ("right", right), ("original", sandbox)):
             assert text(one, "open('log').read()") == repr(f"common {name}")
             assert one.files.read("sub/log") == f"common {name}"
+
+
+def test_the_reason_of_a_failed_fork_is_the_program_s(sandbox: Sandbox) -> None:
+    text(sandbox, "import os\nfor _ in range(1100):\n    os.mkdir('d'); os.chdir('d')")
+    with pytest.raises(SandboxError, match="nest too deep") as caught:
+        sandbox.fork()
+    assert caught.value.code == "FORK_FAILED"
+    assert text(sandbox, "os.getcwd().count('/d')") == "1100"
 
 
 def test_an_interpreter_that_shut_its_work_directory_and_died_is_replaced(sandbox: Sandbox) -> None:

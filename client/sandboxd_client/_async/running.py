@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 MARGIN_SECONDS = 2.0
 """What a call may take beyond deadline, grace and the daemon's own tolerance, for the way there and back."""
+UNDO_SECONDS = 20.0
+"""What the daemon gives to a checkpoint before a snippet and the way back to it: a work directory is copied each time."""
 
 
 class AsyncRunning:
@@ -145,11 +147,12 @@ class AsyncRunning:
     ) -> AsyncFlight:
         """Take the turn for an execution."""
         session = await self._ready()
+        undo = UNDO_SECONDS if execute.on_error == pb.ON_ERROR_ROLLBACK else 0.0
         flight = AsyncFlight(
             session,
             execute,
             teller,
-            bound_seconds=bound_seconds(session.opened, timeout),
+            bound_seconds=bound_seconds(session.opened, timeout) + undo,
             idempotent=idempotent,
         )
         if not await session.turn.take(0):

@@ -239,6 +239,27 @@ print(json.dumps(len([pid for pid in range(2, 32768) if alive(pid)])))"""
     assert (result.outcome, result.variables_lost) == ("ok", False)
 
 
+async def test_busy_processes_of_one_clone_are_killed_all_at_once(open_box):
+    """Killed one after the other, each would wait for its turn of the processor behind those that are left."""
+    box = await open_box(forks=2, pids=64, wall_seconds=2)
+    await run(box, "x = 1")
+    (one,) = await box.fork(1)
+    bomb = """
+import os, signal
+signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 32))
+while True:
+    try:
+        if os.fork() == 0:
+            os.setsid()
+    except OSError:
+        pass"""
+    result, _, _ = await run(one, bomb, 1.0)
+    assert result.outcome == "timeout_wall"
+    assert await answer(box, "print(x)") == 1
+    result, _, _ = await run(one, "y = 1")
+    assert result.outcome == "ok"
+
+
 async def test_a_deadline_kills_one_clone_and_no_other(open_box):
     box = await open_box(forks=3)
     await run(box, "x = 1")
