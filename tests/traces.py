@@ -44,7 +44,7 @@ def adopt_orphans() -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """A process. `role` is front, screener, launcher, undertaker, zygote, pid1, inmate, waiting or other.
+    """A process. `role` is front, screener, launcher, broker, undertaker, zygote, pid1, inmate, waiting or other.
 
     `waiting` is the guest of a box in the pool: no policy's limits are on it yet.
     """
@@ -82,6 +82,8 @@ def _role(pid: int, status: Mapping[str, str], command: bytes) -> str:
         return "launcher" if _holds_socket(pid, command) else "undertaker"
     if b"sandboxd.jail.zygote" in command:
         return "zygote"
+    if b"sandboxd.broker" in command:
+        return "broker"
     if b"screen/boot.py" in command:
         return "screener"
     return "front" if b"sandboxd\0serve" in command else "other"

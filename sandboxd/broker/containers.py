@@ -54,6 +54,7 @@ class Containers:
         self._oom: set[str] = set()
         self._codes: dict[str, int] = {}
         self._gone: dict[str, asyncio.Event] = {}
+        self._creating: set[asyncio.Task[str]] = set()
 
     # ---- launching ------------------------------------------------------------------------------------------
 
@@ -74,14 +75,39 @@ class Containers:
         uid = spec.FIRST_UID + self._random.randrange(spec.UIDS)
         body = self._maker.body(image.image_id, image.python, shape, uid)
         with self._explained(image_name):
-            made = await self._engine.call("POST", "/containers/create", body, seconds=CALL_SECONDS)
-            container = str(made["Id"])
-            self._gone[container] = asyncio.Event()
+            container = await self._create(body)
             try:
                 return await self._start(container, body)
+            except EngineError as error:  # no "not found" of its is about the image
+                await asyncio.shield(self._discard(container))
+                raise SandboxdError(Code.JAIL_FAILED, f"The container did not start ({error}).") from None
             except BaseException:
                 await asyncio.shield(self._discard(container))
                 raise
+
+    async def _create(self, body: dict[str, Any]) -> str:
+        """Create to the end, whoever gives up meanwhile: what nobody knows would stay, and AutoRemove is of the started."""
+        creating = asyncio.get_running_loop().create_task(self._created(body))
+        self._creating.add(creating)
+        creating.add_done_callback(self._creating.discard)
+        try:
+            return await asyncio.shield(creating)
+        except asyncio.CancelledError:
+            await self.settled()
+            if not creating.cancelled() and creating.exception() is None:
+                await asyncio.shield(self._discard(creating.result()))
+            raise
+
+    async def _created(self, body: dict[str, Any]) -> str:
+        made = await self._engine.call("POST", "/containers/create", body, seconds=CALL_SECONDS)
+        container = str(made["Id"])
+        self._gone[container] = asyncio.Event()
+        return container
+
+    async def settled(self) -> None:
+        """Wait until what is being created now is known here, or has failed."""
+        if self._creating:
+            await asyncio.wait(tuple(self._creating))
 
     async def _start(self, container: str, body: dict[str, Any]) -> Started:
         found = await self._engine.call("GET", f"/containers/{container}/json", seconds=CALL_SECONDS)
@@ -157,8 +183,11 @@ class Containers:
                 raise SandboxdError(Code.JAIL_FAILED, f"The engine refused: {error}") from None
         except EngineGoneError as error:
             raise gone(error) from None
-        told = (container in self._oom, self._codes.get(container, -1))
-        self._forget(container)
+        finally:
+            told = (container in self._oom, self._codes.get(container, -1))
+            self._forget(
+                container
+            )  # also what could not be removed: reconciliation spares what is known here
         return told
 
     async def _owned(self, container: str) -> None:
@@ -203,6 +232,7 @@ class Containers:
         listed = await self._engine.call(
             "GET", f"/containers/json?all=1&filters={wanted}", seconds=CALL_SECONDS
         )
+        await self.settled()  # what was listed while it was created is a launch's, and known from now on
         removed = 0
         for one in listed or ():
             container, labels = str(one.get("Id")), one.get("Labels") or {}

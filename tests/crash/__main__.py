@@ -12,9 +12,12 @@ from collections import Counter
 from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
 
+import engine
 from traces import adopt_orphans
 
 from crash import gauge
+from crash.container_kills import ContainerKills
+from crash.fleet import Fleet, harbour
 from crash.house import MAX_SESSIONS, House
 from crash.modes import MODES
 from crash.random_kills import RandomKills
@@ -50,6 +53,20 @@ def kills(mode: str, seed: int, count: int) -> dict[str, object]:
     return plain(report)
 
 
+def container_kills(seed: int, count: int) -> dict[str, object]:
+    """Run the random kills of the container tier, on an engine of their own."""
+    with harbour() as port:
+        fleet = Fleet(*port, pool=1)
+        try:
+            fleet.start()
+            report = ContainerKills(fleet, seed).run(count)
+            fleet.audit()
+        finally:
+            fleet.close()
+    print(report, flush=True)
+    return plain(report)
+
+
 def soak(mode: str, seed: int, options: argparse.Namespace) -> tuple[dict[str, object], bool]:
     """Run the soak in one mode; tell whether everything was flat."""
     house = House(mode, edits=EDITS, flags=FLAGS)
@@ -73,12 +90,13 @@ def soak(mode: str, seed: int, options: argparse.Namespace) -> tuple[dict[str, o
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="crash", description=__doc__)
-    parser.add_argument("--only", choices=("kills", "soak"), help="one of the two phases")
+    parser.add_argument("--only", choices=("kills", "containers", "soak"), help="one of the phases")
     parser.add_argument(
         "--mode", choices=tuple(MODES), help="one kind of host instead of all that this machine can be"
     )
     parser.add_argument("--seed", type=int, default=secrets.randbelow(1 << 30), help="of the random choices")
     parser.add_argument("--kills", type=int, default=200, help="random kills a mode")
+    parser.add_argument("--container-kills", type=int, default=100, help="random kills in containers")
     parser.add_argument("--one-shots", type=int, default=10_000)
     parser.add_argument("--sessions", type=int, default=500)
     parser.add_argument(
@@ -95,9 +113,14 @@ def main() -> int:
     told: dict[str, object] = {"seed": options.seed, "uid": os.geteuid(), "kernel": platform.release()}
     flat = True
     with adopt_orphans():
-        if options.only != "soak":
+        if options.only in {None, "kills"}:
             told["kills"] = [kills(mode, options.seed, options.kills) for mode in modes]
-        if options.only != "kills":
+        if options.only in {None, "containers"}:
+            if engine.available():
+                told["containers"] = container_kills(options.seed, options.container_kills)
+            else:
+                print(f"no kills in containers: they need root and {', '.join(engine.PROGRAMS)}")
+        if options.only in {None, "soak"}:
             told["soak"], flat = soak(modes[0], options.seed, options)
     if options.json is not None:
         options.json.write_text(json.dumps(told, indent=2) + "\n")

@@ -13,7 +13,7 @@ def say(word: str) -> None:
 
 
 address, execution_id, seconds, code = (sys.stdin.readline().strip() for _ in range(4))
-with contextlib.suppress(SandboxError), Sandbox("unscreened", address) as sandbox:
+with contextlib.suppress(SandboxError), Sandbox(sys.argv[1], address) as sandbox:
     say("opened")
     sandbox.run_code(
         ast.literal_eval(code),

@@ -102,7 +102,7 @@ class Caller(threading.Thread):
             self.failure = error
 
     def _visit(self) -> None:
-        sandbox = Sandbox("unscreened", self._address, open_timeout=10, tools=[double])
+        sandbox = self._make()
         try:
             sandbox.open()
         except SandboxError as error:
@@ -115,6 +115,9 @@ class Caller(threading.Thread):
                     return
         finally:
             sandbox.close()
+
+    def _make(self) -> Sandbox:
+        return Sandbox("unscreened", self._address, open_timeout=10, tools=[double])
 
     def _run(self, sandbox: Sandbox) -> bool:
         code = self._chance.choice([*SNIPPETS, *WITH_TOOLS])

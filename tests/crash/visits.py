@@ -53,7 +53,7 @@ class Visit(threading.Thread):
         after: result of the second snippet, or what the caller was told instead.
     """
 
-    def __init__(self, address: str, step: str) -> None:
+    def __init__(self, address: str, step: str, policy: str = "unscreened") -> None:
         super().__init__(daemon=True)
         self.execution_id = uuid.uuid4().hex
         self.told: SandboxError | None = None
@@ -61,7 +61,7 @@ class Visit(threading.Thread):
         self.after: Execution | SandboxError | None = None
         self.opened = False
         self.running, self.ran, self.leave = threading.Event(), threading.Event(), threading.Event()
-        self.sandbox = Sandbox("unscreened", address, open_timeout=20)
+        self.sandbox = Sandbox(policy, address, open_timeout=20)
         self._code = SNIPPETS.get(step, "1 + 1")
         self._untold: BaseException | None = None
 
@@ -129,11 +129,11 @@ def assert_truthful(
 class ClientProcess:
     """A client in a process of its own, started ahead: it waits for `go`."""
 
-    def __init__(self) -> None:
+    def __init__(self, policy: str = "unscreened") -> None:
         self.execution_id = uuid.uuid4().hex
         sources = {str(Path(module.__file__).parents[1]) for module in (sandboxd_client, sandboxd_proto)}
         self.process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("client.py"))],
+            [sys.executable, str(Path(__file__).with_name("client.py")), policy],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

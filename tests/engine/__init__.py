@@ -75,7 +75,7 @@ class OwnEngine:
                 [
                     "dockerd", f"--config-file={self.home}/daemon.json", f"--data-root={self.home}/data",
                     f"--exec-root={self.home}/exec", f"--pidfile={self.home}/pid", f"--host=unix://{self.socket}",
-                    "--iptables=false", "--bridge=none", "--ip-forward=false", "--ip-masq=false",
+                    f"--cgroup-parent=/{self.home.name}", "--iptables=false", "--bridge=none", "--ip-forward=false", "--ip-masq=false",
                 ],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
@@ -166,10 +166,18 @@ def clean(home: Path) -> None:
         if time.monotonic() > until:
             raise RuntimeError(f"processes of {home} do not end: {pids}")
         time.sleep(0.05)
+    for group in [*Path("/sys/fs/cgroup").glob(home.name), *Path("/sys/fs/cgroup").glob(f"*/{home.name}")]:
+        _remove_groups(group)
     for _ in range(3):
         for mount in reversed(_mounts(home)):
             subprocess.run(["umount", "--lazy", mount], check=False, capture_output=True)
     shutil.rmtree(home, ignore_errors=True)
+
+
+def _remove_groups(group: Path) -> None:
+    for path, _, _ in os.walk(group, topdown=False):
+        with contextlib.suppress(OSError):
+            Path(path).rmdir()
 
 
 def _processes(home: Path) -> list[int]:

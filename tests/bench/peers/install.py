@@ -20,6 +20,7 @@ PINNED = {
     "pydantic-monty": "1.4.0",
     "llm-sandbox": "0.3.46",
     "RestrictedPython": "9.0",
+    "docker": "7.2.0",
 }
 BUBBLEWRAP = "bubblewrap"
 _PIP_SECONDS = 600

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from tests.bench.rows import Row
 from tests.bench.sections import (
     agents,
+    containers,
     embedded,
     load,
     memory,
@@ -30,4 +31,5 @@ SECTIONS: Mapping[str, Callable[[Setup], Iterator[Row]]] = {
     "restricted": restricted.rows,
     "agents": agents.rows,
     "streaming": streaming.rows,
+    "containers": containers.rows,
 }
