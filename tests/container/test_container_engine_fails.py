@@ -17,11 +17,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from container_rooms import LIMITS
 from daemons import Daemon, end_daemon_process, start_daemon_process
 from engine import OwnEngine, start_engine
 from sandboxd_client import NotStartedError, Outcome, Sandbox
 
 from sandboxd.errors import SandboxdError
+from sandboxd.executors.base import BoxSpec
+from sandboxd.executors.container import ContainerExecutor, ContainerSettings, ContainerYard
 from sandboxd.images import Source, build_image
 
 pytestmark = pytest.mark.timeout(300)
@@ -145,6 +148,23 @@ def test_a_full_disk_of_the_engine_is_a_typed_error_and_leaves_nothing(
         assert refused.value.remedy
         assert not [one for one in small.images.iterdir() if "other" in one.name]
     works(house, small)
+
+
+async def test_no_room_for_the_guest_s_code_is_a_typed_error(small: OwnEngine) -> None:
+    tiny = small.home / "tiny"
+    tiny.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(tiny)], check=True)
+    yard = ContainerYard(ContainerSettings(small.socket, small.images, tiny / "guests", "a7" * 8))
+    try:
+        with pytest.raises(SandboxdError) as refused:
+            await ContainerExecutor("runc", yard).open(BoxSpec("session-x", "base", LIMITS))
+        assert refused.value.code == "EXECUTOR_UNAVAILABLE"
+        assert "No space left" in refused.value.message
+        assert refused.value.remedy
+        assert list((tiny / "guests").iterdir()) == []
+    finally:
+        await yard.close()
+        subprocess.run(["umount", str(tiny)], check=True)
 
 
 def test_an_engine_that_hangs_is_a_typed_error_and_holds_nothing_else_up(
