@@ -108,4 +108,8 @@ class ImageEngine:
 
 
 def _refused(said: str) -> SandboxdError:
-    return SandboxdError(Code.ENVIRONMENT_FAILED, f"The container engine refused: {said[:300]}")
+    return SandboxdError(
+        Code.ENVIRONMENT_FAILED,
+        f"The container engine refused: {said[:300]}",
+        remedy="Look at the room on the disk of its data (docker info: Docker Root Dir), and at its log.",
+    )
