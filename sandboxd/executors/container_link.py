@@ -70,6 +70,9 @@ class ContainerLink:
         self._meter = Meter(counters)
         self._limits: Limits | None = None
         self._box: Occupant | None = None
+        self.on_gone: Callable[[], None] = lambda: (
+            None
+        )  # told of an end that nobody asked for, where no box is
         self._execution: Execution | None = None
         self._mortal = mortal
         self._sampled = Reading()
@@ -302,6 +305,7 @@ class ContainerLink:
         died = tell_death(0, status, execution)
         if self._box is None:
             self._fail("The guest ended before it was used.")
+            self.on_gone()
             return
         self._let_control_go()  # what it claimed before it died
         self._box.guest_died(died)
@@ -337,6 +341,8 @@ class ContainerLink:
         said, execution = self._stream.diagnostics, self._execution
         used = reading(execution, self._sampled) if execution is not None else Reading()
         ending = self.end()
+        if self._box is None:
+            self.on_gone()
         self._fail(f"The container ended: {reason}. {said[:500]}".strip())
         ending.add_done_callback(lambda done: self._tell_lost(done, reason, execution, used))
 

@@ -189,7 +189,8 @@ class Fleet(House):
         files = Counter(
             {name: n for name, n in found.rows["files"].items() if not name.startswith("state/containers")}
         )
-        rows = {**found.rows, "files": files}
+        held = Counter(_IDS.sub("*", name) for name in found.rows["descriptors"].elements())
+        rows = {**found.rows, "files": files, "descriptors": held}
         rows["containers"] = Counter(one["State"] for one in self.ours())
         rows["inside"] = Counter({"processes": self._inside()})
         rows["groups"] = self._groups()
@@ -238,7 +239,7 @@ class Fleet(House):
     # ---- victims ---------------------------------------------------------------------------------------------------
 
     def victim(self, target: str) -> int:
-        """Return the pid of the part that is to die."""
+        """Return the pid of the part that is to die; 0 for an init that ended with its stream, as it does at a close."""
         if target == "broker":
             (pid,) = find("broker", self.front)
             return pid
@@ -246,16 +247,16 @@ class Fleet(House):
             assert self.engine.process is not None
             return self.engine.process.pid
         if target == "init":
-            one = self.ours("running")[0]
-            return int(ask(self.engine, f"/containers/{one['Id']}/json")["State"]["Pid"])
+            inits = [ask(self.engine, f"/containers/{one['Id']}/json") for one in self.ours()]
+            return max((int(one["State"]["Pid"]) for one in inits if one and "State" in one), default=0)
         return super().victim(target)
 
     def strike(self, target: str) -> None:
         """Kill a part."""
         if target == "engine":
             self.engine.kill()
-        else:
-            self.kill(self.victim(target))
+        elif pid := self.victim(target):
+            self.kill(pid)
 
     def restore(self, target: str) -> None:
         """Start again what does not come back by itself; the daemon is not asked to do anything."""
