@@ -5,13 +5,17 @@ Each line names what it stops. The engine's defaults are not relied on where a v
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from typing import Any
 
+from sandboxd.jail.container import LEASE_SECONDS
+
 RUNTIMES = ("runc", "runsc")
 LABEL = "dev.sandboxd"
 OWNER, INSTANCE, SHAPE = f"{LABEL}.owner", f"{LABEL}.instance", f"{LABEL}.shape"
+POLICY, LEASE = f"{LABEL}.policy", f"{LABEL}.lease-seconds"
 GUEST_PLACE = "/opt/sandboxd"
 MIB = 1 << 20
 # Each container has a user id that no account has and no other container: what the kernel counts or guards by user
@@ -87,9 +91,28 @@ class Maker:
     guest_dir: str
     profile: dict[str, Any]
 
-    def labels(self) -> dict[str, str]:
-        """Return what tells our containers from others."""
-        return {OWNER: self.owner, INSTANCE: self.instance}
+    def labels(self, shape: Shape) -> dict[str, str]:
+        """Return what tells our containers from others, and one kind of ours from the next.
+
+        All that can be true before a session has the container: labels are fixed when it is made. The session is in its
+        name, from `Assign` on.
+        """
+        return {
+            OWNER: self.owner,
+            INSTANCE: self.instance,
+            SHAPE: shape.text(),
+            POLICY: self._policy(shape),
+            LEASE: f"{LEASE_SECONDS:g}",  # for so long it outlives a daemon that says nothing
+        }
+
+    def _policy(self, shape: Shape) -> str:
+        """Return the digest of what a policy comes to in a container: the limits and the whole hardening.
+
+        Not of the policy's text: policies that differ in their screen alone share a pool. User id and the guest's place are
+        left out, which differ where nothing is weaker or stronger for it.
+        """
+        host = {**self._host(shape, 0), "Mounts": []}
+        return hashlib.sha256(json.dumps(host, sort_keys=True).encode()).hexdigest()
 
     def body(self, image_id: str, python: str, shape: Shape, uid: int) -> dict[str, Any]:
         """Return the body of "create container"."""
@@ -112,7 +135,7 @@ class Maker:
             "AttachStdout": True,
             "AttachStderr": True,
             "StopSignal": "SIGKILL",
-            "Labels": {**self.labels(), SHAPE: shape.text()},
+            "Labels": self.labels(shape),
             "HostConfig": self._host(shape, uid),
         }
 

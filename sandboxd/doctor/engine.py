@@ -25,10 +25,16 @@ SOCKET = Subject(
     "engine-socket", "daemon", "the host from everybody who may talk to the engine: they are its root"
 )
 
-# The oldest version of each line without CVE-2025-31133, -52565 and -52881 (runc), CVE-2024-25621 (containerd). Newer lines
-# began after them.
+# The oldest version of each line without the holes that matter to containers made by Docker. Newer lines began after them.
+# runc: GHSA-9493-h29p-rfm2 (CVE-2025-31133), GHSA-qw9x-cqr3-wc7r (-52565), GHSA-cgrx-mc8f-2prm (-52881): ways out by races
+#   of mounts; 1.1 was not mended, and the line before has CVE-2024-21626 (GHSA-xr7r-f8xq-vfvv) besides.
+# containerd: GHSA-pwhc-rpq9-4c8w (CVE-2024-25621), its directories open to the host's users.
+# Not counted: CVE-2026-41579 (runc), which takes a hostile image and not Docker; CVE-2024-40635 and CVE-2026-46680
+#   (containerd), user ids over 2^31, and ours are below; CVE-2026-53488, -53489 and -53492, all in the CRI plugin, which
+#   Docker does not use.
 _MENDED = {"runc": {(1, 2): 8, (1, 3): 3}, "containerd": {(1, 7): 29, (2, 0): 7, (2, 1): 5}}
-_VERSION = re.compile(r"v?(\d+)\.(\d+)\.(\d+)(-rc\S*)?")
+_CANDIDATE = {"runc": {(1, 4, 0): 3}}  # 1.4.0-rc.3 mended what rc.1 and rc.2 have
+_VERSION = re.compile(r"v?(\d+)\.(\d+)\.(\d+)(?:[-~]rc\.?(\d+))?")
 _WORLD = 0o002
 
 
@@ -94,6 +100,9 @@ def is_known_bad(name: str, version: str) -> bool:
         return False  # nobody can tell
     line, patch = (int(match[1]), int(match[2])), int(match[3])
     mended = _MENDED[name]
+    if match[4] is not None:  # a candidate comes before its version
+        first = _CANDIDATE.get(name, {}).get((*line, patch), 0)
+        return int(match[4]) < first or line < min(mended) or (line in mended and patch <= mended[line])
     return line < min(mended) or (line in mended and patch < mended[line])
 
 

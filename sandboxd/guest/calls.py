@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import select
-from _thread import RLock, allocate_lock
+from _thread import RLock, allocate_lock, get_ident
 from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Tuple
 
 from sandboxd.guest import interrupts
@@ -38,11 +38,12 @@ _OVER = {"ok": False, "error": {"code": "", "name": "CutOff", "message": "its ce
 class Call:
     """One call on its way."""
 
-    __slots__ = ("answer", "number", "parked", "size", "tool", "watcher")
+    __slots__ = ("answer", "number", "parked", "size", "thread", "tool", "watcher")
 
     def __init__(self, number: int, tool: str, size: int) -> None:
         self.number, self.tool, self.size = number, tool, size
         self.answer: Optional[Answer] = None
+        self.thread = 0  # which blocks until the answer is there
         self.parked: Any = None  # the lock that a blocked thread sleeps on
         self.watcher: Optional[Tuple[asyncio.AbstractEventLoop, "asyncio.Future[None]"]] = None
 
@@ -103,6 +104,7 @@ class Calls:
     @interrupts.own
     def wait(self, call: Call) -> Answer:
         """Block this thread until the answer is there."""
+        call.thread = get_ident()
         try:
             while call.answer is None:
                 if self._gate.shielded(self._lead, call):
@@ -140,7 +142,9 @@ class Calls:
         cell = self._cell
         if cell is None:
             raise ToolError(
-                f"{call.tool}: no cell runs that could call a tool", tool=call.tool, name="CutOff"
+                f"{call.tool}: no cell runs here that could call a tool, and what a cell forked has none",
+                tool=call.tool,
+                name="CutOff",
             )
         with self._lock:
             self._open[call.number] = call
@@ -160,7 +164,8 @@ class Calls:
     def _lead(self, call: Call) -> bool:
         """Become the thread that reads, or make a lock to sleep on."""
         with self._lock:
-            if self._leader is None:
+            # A signal's handler or a `__del__` calls on top of a wait of its own thread, which goes on only after it.
+            if self._leader is None or self._leader.thread == call.thread:
                 self._leader = call
             if self._leader is call:
                 return True

@@ -83,8 +83,10 @@ class Channel:
             end = _LENGTH.size + _size(buffer)
             if _len(buffer) < end:
                 break
-            messages.append(_message(_bytes(buffer[_LENGTH.size : end])))
+            body = _bytes(buffer[_LENGTH.size : end])
+            # Before it is parsed: a collection may run a program's `__del__`, and that may come here again.
             del buffer[:end]
+            messages.append(_message(body))
         return messages
 
     def fileno(self) -> int:

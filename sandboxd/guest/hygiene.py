@@ -138,8 +138,7 @@ def reseed_clone(names: Mapping[str, Any]) -> None:
 
 
 def move(before: str, workdir: str) -> None:
-    """Make another directory the program's place."""
-    os.chdir(workdir)
+    """Make another directory the program's place. It stands there already."""
     sys.path[:] = [workdir if entry == before else entry for entry in sys.path]
     sys.path_importer_cache.pop(before, None)
     if os.environ.get("HOME") == before:

@@ -36,13 +36,13 @@ def encode_arguments(tool: str, arguments: Dict[str, Any]) -> str:
     parts = []
     for name, value in arguments.items():
         try:
-            text = _encode(_plain(value, [_NODES], 0))
+            text = f"{_encode(name)}:{_encode(_plain(value, [_NODES], 0))}"
             text.encode("utf-8")
         except frame_values.NotPassedError as error:
             raise TypeError(f"{tool}: argument {name!r}: {error}") from None
         except UnicodeEncodeError:
             raise TypeError(f"{tool}: argument {name!r}: text with a lone surrogate does not pass") from None
-        parts.append(f"{_encode(name)}:{text}")
+        parts.append(text)
     whole = "{" + ",".join(parts) + "}"
     if len(whole) > MAX_VALUE_BYTES or (not whole.isascii() and len(whole.encode()) > MAX_VALUE_BYTES):
         raise TypeError(f"{tool}: the arguments take more than {MAX_VALUE_BYTES:,} bytes as JSON")

@@ -11,6 +11,7 @@ import termios
 from sandboxd.jail import files, kernel, mounts, named_uploads, walk
 
 _AT_FDCWD = -100
+_STILL = {b"T", b"t", b"Z", b"X", b""}
 
 
 def fit_to_kernel() -> None:
@@ -32,11 +33,33 @@ def fit_to_kernel() -> None:
 
 def is_stopped(pid: int) -> bool:
     """Tell whether a process stands still."""
+    return _state("/proc/%d/stat" % pid) == b"T"
+
+
+def all_stopped() -> bool:
+    """Tell whether every thread of every process but this one stands still, or is dead."""
+    return all(
+        _state("/proc/%s/task/%s/stat" % (pid, thread)) in _STILL
+        for pid in os.listdir("/proc")
+        if pid.isdigit() and int(pid) != os.getpid()
+        for thread in _threads(pid)
+    )
+
+
+def _threads(pid: str) -> "list[str]":
     try:
-        with open("/proc/%d/stat" % pid, "rb") as file:
-            return file.read(4096).rpartition(b") ")[2][:1] == b"T"
+        return os.listdir("/proc/%s/task" % pid)
     except OSError:
-        return False
+        return []
+
+
+def _state(path: str) -> bytes:
+    """Return a thread's state as its letter, b"" for one that is gone."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(4096).rpartition(b") ")[2][:1]
+    except OSError:
+        return b""
 
 
 def in_pipe(fd: int) -> int:

@@ -15,6 +15,7 @@ from typing import Dict, List, Optional, Tuple
 from sandboxd.jail import below
 
 PIECE_BYTES = 1 << 20
+_LOOK = 0o500
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _Links = Dict[Tuple[int, int], str]
 
@@ -22,11 +23,15 @@ _Links = Dict[Tuple[int, int], str]
 class _Level:
     """A directory of the walk: names that are left, and the copy of it."""
 
-    __slots__ = ("info", "names", "path", "source", "target")
+    __slots__ = ("_opened", "info", "names", "path", "source", "target")
 
     def __init__(self, source: int, target: int, path: str) -> None:
         self.source, self.target, self.path = source, target, path
         self.info = os.fstat(source)
+        mode = stat.S_IMODE(self.info.st_mode)
+        self._opened = mode | _LOOK != mode
+        if self._opened:  # its owner may not look into it: for as long as this takes it may
+            os.fchmod(source, mode | _LOOK)
         self.names = os.listdir(source)
 
     def finish(self) -> None:
@@ -35,6 +40,8 @@ class _Level:
         self.close()
 
     def close(self) -> None:
+        if self._opened:
+            os.fchmod(self.source, stat.S_IMODE(self.info.st_mode))
         os.close(self.source)
         os.close(self.target)
 
@@ -42,19 +49,19 @@ class _Level:
 def copy_tree(source: str, target: str) -> None:
     """Copy what is in `source` into the directory `target`: files with their holes and hard links, links, modes, times.
 
-    Special files are left out: a guest cannot make any.
+    The directory itself gets its mode and times too. Special files are left out: a guest cannot make any.
 
     Raises:
         OSError: ENOSPC, EMFILE (a tree of a thousand levels), and what else the file system says.
     """
     links: _Links = {}
-    stack = [_Level(_open_directory(source), _open_directory(target), "")]
+    stack = [_Level(_open_root(source), _open_root(target), "")]
     root = stack[0].target
     try:
         while stack:
             level = stack[-1]
             if not level.names:
-                stack.pop().finish() if len(stack) > 1 else stack.pop().close()
+                stack.pop().finish()
                 continue
             below = _copy_one(level, level.names.pop(), links, root)
             if below is not None:
@@ -126,7 +133,8 @@ def clear_tree(path: str) -> None:
     Raises:
         OSError: what the file system says.
     """
-    stack = [(_open_directory(path), "")]
+    stack = [(_open_root(path), "")]
+    os.fchmod(stack[0][0], 0o700)
     names: List[List[str]] = [os.listdir(stack[0][0])]
     try:
         while stack:
@@ -163,13 +171,17 @@ def _open_directory(path: str, parent: Optional[int] = None) -> int:
     return os.open(path, _OPEN | os.O_DIRECTORY, dir_fd=parent)
 
 
-def _open_own(parent: int, name: str, info: os.stat_result) -> int:
+def _open_root(path: str) -> int:
+    return _open_own(None, path, os.stat(path, follow_symlinks=False))
+
+
+def _open_own(parent: Optional[int], name: str, info: os.stat_result) -> int:
     """Open what belongs to this user, also where its mode lets not even the owner in."""
     try:
         return os.open(name, _OPEN, dir_fd=parent)
     except PermissionError:
         mode = stat.S_IMODE(info.st_mode)
-        os.chmod(name, mode | 0o500, dir_fd=parent)
+        os.chmod(name, mode | _LOOK, dir_fd=parent)
         try:
             return os.open(name, _OPEN, dir_fd=parent)
         finally:

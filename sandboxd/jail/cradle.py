@@ -12,7 +12,7 @@ import select
 import socket
 from typing import Any, Dict, List, Optional, Tuple
 
-from sandboxd.jail import copying, kernel, landlock, lockdown, mounts, wire
+from sandboxd.jail import copying, held, kernel, landlock, lockdown, mounts, wire
 
 ORDER_SECONDS = 5.0
 LIVE, CHECKPOINT, RESTORE = "live", "checkpoint", "restore"
@@ -52,13 +52,14 @@ class Cradle:
         roots: the directories of the root that a clone may read.
     """
 
-    __slots__ = ("_ahead", "_nursery", "_roots")
+    __slots__ = ("_ahead", "_held", "_nursery", "_roots")
 
     def __init__(self, roots: Tuple[str, ...]) -> None:
         self._nursery = socket.socket(fileno=lockdown.NURSERY_FD)
         self._nursery.setblocking(False)
         self._roots = roots
         self._ahead: Optional[Order] = None  # came while an earlier one was waited for
+        self._held: Optional[held.Held] = None  # of a checkpoint, when it was made
 
     def take(self, number: Any) -> Optional[Order]:
         """Return the order of that number; those of forks that were given up are dropped. None if there is none.
@@ -121,15 +122,27 @@ class Cradle:
         Raises:
             OSError: ENOSPC, or as many layers of clones as Landlock takes.
         """
-        if order.kind == RESTORE:
-            copying.clear_tree(order.target)
-        else:
-            os.mkdir(order.home, 0o755)
-            os.mkdir(order.target, 0o755)
-        copying.copy_tree(order.source, order.target)
+        before = os.umask(0)  # a program's own could keep this from its copies
+        try:
+            self._settle(order)
+        finally:
+            os.umask(before)
         if order.kind == LIVE:
             devices = tuple("/dev/" + name for name in mounts.DEVICES)
             landlock.confine(order.home, mounts.SHARED, devices, self._roots)
+
+    def _settle(self, order: Order) -> None:
+        if order.kind == RESTORE:
+            copying.clear_tree(order.target)
+        else:
+            self._held = held.look(order.source)
+            os.mkdir(order.home, 0o755)
+            os.mkdir(order.target, 0o755)
+            if order.kind == LIVE:
+                os.chdir(order.target)
+        copying.copy_tree(order.source, order.target)
+        if order.kind != CHECKPOINT and self._held is not None:
+            held.take_up(self._held, order.target)
 
     def born(self) -> None:
         """Tell pid 1: the kernel adds who says so. Then leave the original's session, which spared it others' sweeps."""

@@ -6,6 +6,7 @@ A step that fails ends the guest: nothing runs in a box that is less than it was
 from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # `signal` makes enums of answers, which touches a hundred pages
+import contextlib
 import fcntl
 import os
 import resource
@@ -144,6 +145,13 @@ def reset_signals() -> None:
     _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
 
 
+def _unlock(workdir: str) -> None:
+    """Let the next guest into a work directory whose mode the last one's program changed: it could not even start there."""
+    if not os.access(workdir, os.R_OK | os.W_OK | os.X_OK):
+        with contextlib.suppress(OSError):  # removed: `lock_down` makes it anew
+            os.chmod(workdir, 0o755)  # noqa: S103  as it was made
+
+
 def lock_down(order: Dict[str, Any], fds: List[int], report: int) -> Dict[str, Any]:
     """Walk the checklist and return what is active. `fds` are stdout, stderr, the control socket and the nursery.
 
@@ -164,6 +172,7 @@ def lock_down(order: Dict[str, Any], fds: List[int], report: int) -> Dict[str, A
     if order["limits"] is not None:
         set_policy_rlimits(0, order["limits"], steps["mapped"])
     drop_privileges(switch_ids=order["switch_ids"])
+    _unlock(order["workdir"])
     kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
     # Not dumpable: /proc/self/mem would let the guest patch read-only pages, and core dumps would leave the box.
     kernel.prctl(kernel.PR_SET_DUMPABLE, 0)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 from collections.abc import Iterable
 from pathlib import Path
 
 Three = tuple[int, int, int]
+_FLAGS, _ENDING = 6, 0x4 | 0x400  # the seventh field after the name
 
 
 def guest_ends() -> tuple[Three, Three]:
@@ -35,3 +37,18 @@ def pid_of(pidfd: int) -> int:
         if line.startswith("Pid:"):
             return int(line.split()[1])
     return 0
+
+
+def is_killed(pidfd: int) -> bool:
+    """Tell whether a process is about to die: SIGKILL is pending for it, or it is in the midst of its end.
+
+    proc(5): SigPnd of status, and the flags of stat: PF_EXITING and PF_SIGNALED of linux/include/linux/sched.h.
+    """
+    try:
+        process = Path(f"/proc/{pid_of(pidfd)}")
+        lines = (process / "status").read_text().splitlines()
+        flags = int((process / "stat").read_text().rpartition(")")[2].split()[_FLAGS])
+    except OSError:
+        return True  # it is gone by now
+    pending = next((line.split()[1] for line in lines if line.startswith("SigPnd:")), "0")
+    return bool(flags & _ENDING) or bool(int(pending, 16) & 1 << (signal.SIGKILL - 1))

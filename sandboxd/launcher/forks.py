@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import select
 import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from sandboxd.errors import Code, SandboxdError
 from sandboxd.jail import wire
 from sandboxd.jail.cradle import CHECKPOINT, LIVE, RESTORE
 from sandboxd.launcher import fork_messages, protocol
-from sandboxd.launcher.ends import Three, close_all, guest_ends, in_order
+from sandboxd.launcher.ends import Three, close_all, guest_ends, in_order, is_killed
 from sandboxd.launcher.member import Member, Place
 from sandboxd.launcher.pid1 import Pid1
 
@@ -38,6 +39,13 @@ class Kept:
     place: Place
     pidfd: int = -1
     alive: bool = False
+
+    @property
+    def dead(self) -> bool:
+        """Tell whether it is gone or about to, also where pid 1 has not said so yet: a kill holds from when it was sent."""
+        poll = select.poll()
+        poll.register(self.pidfd, select.POLLIN)
+        return not self.alive or bool(poll.poll(0)) or is_killed(self.pidfd)
 
     def let_go(self) -> None:
         """Close what stands for it."""
@@ -119,7 +127,7 @@ class Forks:
             SandboxdError: CHECKPOINT_NOT_FOUND; FORK_FAILED, and then the member has a new interpreter without variables.
         """
         kept = self.kept.get(number)
-        if kept is None or not kept.alive or kept.of is not member:
+        if kept is None or kept.dead or kept.of is not member:  # looked at before the member is ended for it
             raise SandboxdError(
                 Code.CHECKPOINT_NOT_FOUND, "The checkpoint was destroyed from inside the session."
             )

@@ -6,6 +6,7 @@ loosens what stands below it, key by key:
 - a number or word replaces the parent's;
 - an `allow` list is added to the parent's, and takes the same entries out of the parent's `deny`; a `deny` list likewise;
 - `route.to` is an order of preference, so a file's own replaces the parent's; so does an `enum` of `tools.arguments`;
+  `tools.allow` too, since a parent that allows every tool could not be narrowed to a few otherwise;
 - `isolate.require` only grows, `isolate.fresh` stays true and `isolate.executor` never gets weaker: no file can drop what
   its parent demands. `restrict` and `screen` are filters, which a file may switch off, `screen` only with `restrict`.
   One requirement is a tier's own: containers of runc have a user namespace where the engine remaps ids and not elsewhere,
@@ -113,6 +114,8 @@ def effective(chain: list[Source]) -> dict[str, Any]:
     for source in chain:
         written = source.file.model_dump(by_alias=True, exclude_unset=True)
         check_step(source, merged, written)
+        if "allow" in written.get("tools", {}):
+            merged["tools"] = {**merged["tools"], "allow": []}
         merged = _merge(merged, {key: written[key] for key in FLOOR if key in written})
         _fit_to_tier(merged["isolate"], written.get("isolate", {}))
     merged["screen"]["builtins"].pop("allow", None)  # it only takes names out of `deny`

@@ -202,6 +202,7 @@ class ToolArgument(Section):
 class Tools(Section):
     """Which of the client's functions the code may call, by name; `*` matches any rest. `deny` wins.
 
+    A child's `allow` replaces its parent's, so that "every tool" can be narrowed to a few; `deny` lists add up.
     `arguments` narrows what is allowed: pattern of tools -> argument -> what it must be; all that match hold.
     """
 

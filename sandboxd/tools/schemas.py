@@ -18,10 +18,13 @@ import jsonschema
 from jsonschema import Draft202012Validator
 from jsonschema.validators import create
 
-from sandboxd.tools.values import TAG, Array, Object, Tagged, Value
+from sandboxd.tools.values import TAG, Array, Object, Tagged, Text, Value
 
 MAX_SCHEMA_BYTES = 16 << 10
 MAX_SCHEMA_NODES = 2000
+MAX_WRITTEN_CHARACTERS = (
+    64 << 10
+)  # with its references written out: a definition of 10 kB may be named a thousand times
 MAX_SCHEMA_DEPTH = 16
 MAX_STEPS = 100_000  # of one validation, under half a second
 KINDS = frozenset({"bytes", "image", "dataframe"})
@@ -31,6 +34,7 @@ _LISTS = frozenset({"anyOf", "oneOf", "allOf", "prefixItems"})
 _SINGLE = frozenset({"items", "additionalProperties"})
 _COUNTS = frozenset({"minItems", "maxItems", "minLength", "maxLength"})
 _BOUNDS = frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"})
+_CONSTANTS = frozenset({"enum", "const"})
 _MEANINGLESS = frozenset(
     {"title", "description", "default", "examples", "format", "deprecated", "$schema", "$comment"}
 )
@@ -66,15 +70,15 @@ _steps = _Steps()
 _Check: TypeAlias = Callable[[Any, Any, Any, Any], Iterable[jsonschema.ValidationError] | None]
 
 
-def _counted(check: _Check) -> _Check:
-    """Count a keyword's work on one value: what it compares with, and what it goes through."""
+def _counted(check: _Check, *, constants: bool) -> _Check:
+    """Count a keyword's work on one value: what it compares with, all levels of it, and what it goes through."""
 
     def counted(
         validator: Any, value: Any, instance: Any, schema: Any
     ) -> Iterable[jsonschema.ValidationError] | None:
         compared = len(value) if isinstance(value, list | dict) else 0
         gone_through = len(instance) if isinstance(instance, list | dict) else 0
-        _steps.spend(1 + (compared + gone_through) // 8)
+        _steps.spend(1 + (compared + gone_through) // 8 + (_below(value) if constants else 0))
         return check(validator, value, instance, schema)
 
     return counted
@@ -85,15 +89,29 @@ def _of_kind(_validator: Any, kind: str, instance: Any, _schema: Any) -> Iterato
         yield jsonschema.ValidationError(f"{instance!r} is no {kind}")
 
 
+def _any_of(
+    validator: Any, schemas: Any, instance: Any, _schema: Any
+) -> Iterator[jsonschema.ValidationError]:
+    if not any(validator.evolve(schema=one).is_valid(instance) for one in schemas):
+        yield jsonschema.ValidationError(f"{instance!r} is not valid under any of the given schemas")
+
+
+def _one_of(
+    validator: Any, schemas: Any, instance: Any, _schema: Any
+) -> Iterator[jsonschema.ValidationError]:
+    fitting = sum(validator.evolve(schema=one).is_valid(instance) for one in schemas)
+    if fitting != 1:
+        yield jsonschema.ValidationError(
+            f"{instance!r} is valid under {fitting} of the given schemas, not one"
+        )
+
+
+# The library's own two keep every error of every branch: 40,000 of them took half a gigabyte.
+_CHECKS = {key: Draft202012Validator.VALIDATORS[key] for key in _CHECKED}
+_CHECKS |= {"anyOf": _any_of, "oneOf": _one_of, TAG: _of_kind}
 _Validator = create(
     meta_schema={},
-    validators={
-        key: _counted(check)
-        for key, check in [
-            *((key, Draft202012Validator.VALIDATORS[key]) for key in _CHECKED),
-            (TAG, _of_kind),
-        ]
-    },
+    validators={key: _counted(check, constants=key in _CONSTANTS) for key, check in _CHECKS.items()},
     type_checker=Draft202012Validator.TYPE_CHECKER,  # a Tagged is of no type that it knows
     version="sandboxd-tools",
 )
@@ -105,11 +123,13 @@ class Schema:
     Attributes:
         raw: the schema with its references written out.
         nodes: how large it is.
+        characters: how long it is, about, as text.
     """
 
-    def __init__(self, raw: Any, nodes: int) -> None:
+    def __init__(self, raw: Any, nodes: int, characters: int) -> None:
         self.raw = raw
         self.nodes = nodes
+        self.characters = characters
         self._validator = _Validator(raw)
 
     def cost(self, value: Value) -> int:
@@ -149,7 +169,7 @@ def read(text: str) -> Schema:
         raise SchemaError("$defs is no object")
     reader = _Reader(defs)
     try:
-        return Schema(reader.schema(raw, "", 0, ()), reader.nodes)
+        return Schema(reader.schema(raw, "", 0, ()), reader.nodes, max(reader.characters, len(text)))
     except RecursionError:
         raise SchemaError("holds a constant that is too deep") from None
 
@@ -159,7 +179,7 @@ class _Reader:
 
     def __init__(self, defs: Mapping[str, Any]) -> None:
         self._defs = defs
-        self.nodes = 0
+        self.nodes = self.characters = 0
 
     def schema(self, raw: Any, path: str, depth: int, through: tuple[str, ...]) -> Any:
         self._count(1)
@@ -176,6 +196,7 @@ class _Reader:
             if key not in _MEANINGLESS:
                 read[key] = self._keyword(key, value, f"{path}/{key}", depth, through)
             elif key == "default":
+                self._weigh(value)
                 read[key] = value  # the guest shows it
         return read
 
@@ -198,6 +219,7 @@ class _Reader:
             return [self.schema(one, path, depth + 1, through) for one in value]
         if key == "properties":
             _demand(isinstance(value, dict), path, "is no object")
+            self._count(0, sum(map(len, value)))
             return {
                 name: self.schema(one, f"{path}/{name[:64]}", depth + 1, through)
                 for name, one in value.items()
@@ -206,13 +228,22 @@ class _Reader:
         if check is None:
             raise SchemaError(f"{path[:200]} is not of the subset that a tool may use")
         _demand(check(value), path, "is not right")
-        self._count(_size(value))
-        return _as_seen(value) if key in {"enum", "const"} else value
+        self._weigh(value)
+        return _as_seen(value) if key in _CONSTANTS or key == "required" else value
 
-    def _count(self, more: int) -> None:
-        self.nodes += more
+    def _weigh(self, constant: Any) -> None:
+        """Count what stands for itself, each time that a reference puts it somewhere."""
+        self._count(_size(constant), len(json.dumps(constant)))
+
+    def _count(self, nodes: int, characters: int = 0) -> None:
+        self.nodes += nodes
+        self.characters += characters
         if self.nodes > MAX_SCHEMA_NODES:
             raise SchemaError(f"has more than {MAX_SCHEMA_NODES:,} nodes with its references written out")
+        if self.characters > MAX_WRITTEN_CHARACTERS:
+            raise SchemaError(
+                f"takes more than {MAX_WRITTEN_CHARACTERS:,} characters with its references written out"
+            )
 
 
 def _demand(fine: bool, path: str, problem: str) -> None:
@@ -226,8 +257,18 @@ def _size(value: Any) -> int:
     return 1 + sum(map(_size, value.values())) if isinstance(value, dict) else 1
 
 
+def _below(constant: Any) -> int:
+    """Tell how many nodes a constant has below its first level; a comparison goes through all."""
+    items = (
+        constant.values() if isinstance(constant, dict) else constant if isinstance(constant, list) else ()
+    )
+    return sum(_size(item) - 1 for item in items)
+
+
 def _as_seen(value: Any) -> Any:
     """Give a constant the short repr of what it is compared with."""
+    if isinstance(value, str):
+        return Text(value)
     if isinstance(value, list):
         return Array(map(_as_seen, value))
     return Object((key, _as_seen(item)) for key, item in value.items()) if isinstance(value, dict) else value

@@ -13,17 +13,23 @@ from typing import NoReturn
 
 from sandboxd.errors import Code, FailureClass, SandboxdError
 from sandboxd.events import ToolCallers, ToolSpec
+from sandboxd.guest.tool_errors import CLASSES
 from sandboxd.tools import schemas
 from sandboxd.tools.schemas import Schema, SchemaError
 from sandboxd.tools.values import TAG
 
 MAX_TOOLS = 128
 MAX_TOTAL_BYTES = 512 << 10
+MAX_TOTAL_NODES = 20_000  # some 15 ms of the loop that serves all
 MAX_DESCRIPTION_BYTES = 8 << 10
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 # A tool is a built-in name inside: one of Python's own would mean something else from then on.
-_TAKEN = frozenset(dir(builtins)) | {"tools", "final_answer", "display", "exit", "quit", "help"}
+_TAKEN = (
+    frozenset(dir(builtins))
+    | {"tools", "final_answer", "display", "exit", "quit", "help"}
+    | {error.__name__ for error in CLASSES}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +54,24 @@ def read(specs: Sequence[ToolSpec]) -> dict[str, Tool]:
     if len(specs) > MAX_TOOLS:
         _refuse("", "tools", f"there are {len(specs)}, and {MAX_TOOLS} are the most")
     tools: dict[str, Tool] = {}
-    total = 0
+    total = written = nodes = 0
     for spec in specs:
         total += sum(map(_bytes, (spec.name, spec.description, spec.parameters_json, spec.returns_json)))
         if total > MAX_TOTAL_BYTES:
             _refuse(spec.name, "tools", f"all together take more than {MAX_TOTAL_BYTES:,} bytes")
         if spec.name in tools:
             _refuse(spec.name, "name", "is there twice")
-        tools[spec.name] = _tool(spec)
+        tool = tools[spec.name] = _tool(spec)
+        for schema in (tool.parameters, tool.returns):
+            if schema is not None:
+                written, nodes = written + schema.characters, nodes + schema.nodes
+        if written > MAX_TOTAL_BYTES or nodes > MAX_TOTAL_NODES:
+            _refuse(
+                spec.name,
+                "tools",
+                f"all schemas have more than {MAX_TOTAL_BYTES:,} characters or {MAX_TOTAL_NODES:,} nodes"
+                " with their references written out",
+            )
     return tools
 
 
@@ -120,7 +136,9 @@ def _closed(name: str, schema: Schema) -> Schema:
     unknown = sorted(set(raw.get("required", ())) - set(properties))
     if unknown:
         _refuse(name, "parameters_json", f"requires {unknown[0][:64]!r}, which is no property")
-    return Schema({"properties": {}, "additionalProperties": False, **raw}, schema.nodes + 1)
+    return Schema(
+        {"properties": {}, "additionalProperties": False, **raw}, schema.nodes + 1, schema.characters
+    )
 
 
 def _bytes(text: str) -> int:

@@ -125,7 +125,11 @@ def _seen(raw: Any, counted: list[int], depth: int) -> Any:
     pairs = _untagged(raw)
     if isinstance(pairs, Tagged):
         return pairs
-    return Object((key, _seen(item, counted, depth + 1)) for key, item in pairs)
+    return Object((_key(key), _seen(item, counted, depth + 1)) for key, item in pairs)
+
+
+def _key(key: str) -> str:
+    return key if len(key) <= _SHOWN else Text(key)
 
 
 def _untagged(raw: dict[str, Any]) -> Tagged | list[tuple[str, Any]]:

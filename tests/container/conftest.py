@@ -1,16 +1,22 @@
-"""One engine and one image for all container tests; a tier that each test opens boxes of."""
+"""One engine and one image for all container tests; a tier that each test opens boxes of; daemons whose policies want it."""
 
 from __future__ import annotations
 
 import asyncio
 import secrets
+import shutil
+import tempfile
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+from borrowed import tier_edits
 from container_rooms import LIMITS, Tier
+from daemons import Daemon, StartDaemon, end_daemon_process, start_daemon_process
 from engine import OwnEngine, start_engine
+from mutants import make_mutant
 
 from sandboxd.executors.container import ContainerExecutor, ContainerSettings, ContainerYard
 from sandboxd.images import Source, build_image
@@ -74,3 +80,58 @@ def left_of(engine: OwnEngine, owner: str) -> list[str]:
 @pytest.fixture
 async def tier(make_tier: Any, runtime: str) -> Tier:
     return make_tier(runtime)
+
+
+# ---- the daemon, for tests that are borrowed from the process tier ---------------------------------------------
+
+
+@dataclass(frozen=True)
+class Shifted:
+    """The product with its shipped policies' sessions in containers, and what it needs to be told."""
+
+    runtime: str
+    tree: Path
+    flags: tuple[str, ...]
+
+
+@pytest.fixture(scope="session", params=["runc", "runsc"])
+def shifted(request: pytest.FixtureRequest, engine: OwnEngine) -> Iterator[Shifted]:
+    base = Path(tempfile.mkdtemp(prefix="sandboxd-test-"))
+    flags = ("--engine-socket", str(engine.socket), "--images-dir", str(engine.images))
+    yield Shifted(request.param, make_mutant(base / "tree", tier_edits(request.param)), flags)
+    shutil.rmtree(base, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def daemon(shifted: Shifted) -> Iterator[Daemon]:
+    """In the place of the process tier's."""
+    base = Path(tempfile.mkdtemp(prefix="sandboxd-test-"))
+    flags = (*shifted.flags, "--allow-unscreened", "--pool-size", "0")
+    running = start_daemon_process(base / "run", base / "state", *flags, tree=shifted.tree)
+    try:
+        assert not running.error, running.error
+        yield running
+    finally:
+        end_daemon_process(running)
+        shutil.rmtree(base, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def start_module_daemon(shifted: Shifted) -> Iterator[StartDaemon]:
+    """In the place of the process tier's."""
+    base = Path(tempfile.mkdtemp(prefix="sandboxd-test-"))
+    daemons: list[Daemon] = []
+
+    def start(*flags: str, **popen: Any) -> Daemon:
+        name = len(daemons)
+        both = (*shifted.flags, *flags)
+        one = start_daemon_process(
+            base / f"run{name}", base / f"state{name}", *both, tree=shifted.tree, **popen
+        )
+        daemons.append(one)
+        return one
+
+    yield start
+    for one in daemons:
+        end_daemon_process(one)
+    shutil.rmtree(base, ignore_errors=True)

@@ -9,6 +9,7 @@ import pytest
 from container_rooms import MIB, Room, Tier
 from engine import OwnEngine
 
+from sandboxd.broker.spec import MASKED
 from sandboxd.errors import Code, SandboxdError
 from sandboxd.executors.base import BoxSpec
 
@@ -75,6 +76,25 @@ async def test_the_root_is_read_only_and_scratch_is_bounded(tier: Tier, runtime:
     await room.run("[os.unlink(p) for p in glob.glob('/tmp/i*')]")
     await room.run(exec_there)
     assert await room.value("attempt(os.execv, '/tmp/x', ['x'])") == "13"
+
+
+async def test_of_the_host_s_proc_and_sys_nothing_shows(tier: Tier, runtime: str) -> None:
+    """Under runc masks lie on it. gVisor lays no masks: what is there is its own kernel's, which knows no host."""
+    room = await tier.open()
+    await room.run(
+        "import os\ndef tells(p):\n    try:\n        return bool(os.listdir(p) if os.path.isdir(p) else open(p, 'rb').read(64))\n    except OSError:\n        return False"
+    )
+    telling = json.loads((await room.value(f"[p for p in {MASKED!r} if tells(p)]")).replace("'", '"'))
+    assert telling == ([] if runtime == "runc" else ["/sys/class", "/sys/devices"])
+    if runtime == "runsc":
+        inside = await room.value("[sorted(os.listdir('/sys/' + p)) for p in ('devices', 'devices/system')]")
+        assert inside == "[['system'], ['cpu']]"
+        devices = await room.value(
+            "[n for c in os.listdir('/sys/class') for n in os.listdir('/sys/class/' + c)]"
+        )
+        assert devices in {"[]", "['lo']"}
+    pids = "sorted(int(n) for n in os.listdir('/proc') if n.isdigit())"
+    assert len(json.loads(await room.value(pids))) == 2, "init and the guest"
 
 
 async def test_there_is_no_network_and_no_socket(tier: Tier) -> None:

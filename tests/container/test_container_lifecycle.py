@@ -15,7 +15,7 @@ import pytest
 from container_rooms import Tier
 from engine import OwnEngine
 
-from sandboxd.broker.spec import INSTANCE, OWNER
+from sandboxd.broker.spec import INSTANCE, LEASE, OWNER, POLICY, SHAPE
 from sandboxd.errors import Code, SandboxdError
 from sandboxd.executors.base import BoxSpec
 
@@ -92,20 +92,57 @@ async def test_what_a_dead_run_left_goes_at_the_next_start_and_nothing_else(
             f"{OWNER}={owner}0",
             f"{OWNER}={owner[:-1]}",
             f"{OWNER}X={owner}",
+            f"{OWNER}={owner.upper()}",
+            f"{OWNER}= {owner}",
+            f"{OWNER}=",
+            f"{OWNER.upper()}={owner}",
+            f"x.{OWNER}={owner}",
+            f"{OWNER}.{owner}=1",
             "x=y",
             f"{INSTANCE}={owner}",
+            f"{SHAPE}={owner}",
         )
     ]
+    # All that ours bear but the owner's, and a name as ours have it.
+    ours = (
+        f"{INSTANCE}=dead",
+        f"{SHAPE}=runc",
+        f"{POLICY}={'0' * 64}",
+        f"{LEASE}=20",
+        f"{OWNER}={owner[::-1]}",
+    )
+    worn = [word for label in ours for word in ("--label", label)]
+    name = ["--name", "sandboxd-dead-session-1"]
+    decoys.append(engine.docker("create", "--entrypoint", "/x", *name, *worn, image))
     volume = engine.docker("volume", "create", "--label", f"{OWNER}={owner}")
     try:
-        await make_tier("runc", owner=owner).open()
+        tier = make_tier("runc", owner=owner)
+        await tier.open()
         there = engine.containers()
         assert left not in there
-        assert set(decoys) <= set(there)
+        await (await tier.yard.broker()).reconcile(tier.containers)
+        assert set(decoys) <= set(engine.containers())
         assert volume in engine.docker("volume", "ls", "-q").split()
     finally:
         engine.docker("rm", "-f", *decoys)
         engine.docker("volume", "rm", volume)
+
+
+async def test_labels_and_name_say_whose_a_container_is(make_tier: Any, engine: OwnEngine) -> None:
+    tier = make_tier("runc", pool_size=1)
+    await tier.open()
+    await _until(lambda: len(tier.containers) == 2)
+    names = []
+
+    def named() -> bool:
+        names[:] = sorted(str(engine.inspect(one)["Name"]) for one in tier.containers)
+        return sum(name.startswith(f"/sandboxd-{tier.yard.instance}-session-") for name in names) == 1
+
+    await _until(named)  # the one that waits has no session, and no name of ours
+    found = [engine.inspect(one)["Config"]["Labels"] for one in tier.containers]
+    assert found[0] == found[1]
+    assert found[0].keys() == {OWNER, INSTANCE, SHAPE, POLICY, LEASE}
+    assert (found[0][OWNER], found[0][INSTANCE]) == (tier.yard.settings.owner, tier.yard.instance)
 
 
 async def test_a_container_killed_from_outside_is_a_lost_session(tier: Tier, engine: OwnEngine) -> None:

@@ -203,6 +203,17 @@ async def test_what_is_left_running_stands_still(tier: Tier) -> None:
     assert int(await room.value("n")) - before < 300
 
 
+async def test_no_cell_is_lost_between_a_stop_and_a_wake(tier: Tier) -> None:
+    """gVisor can lose a SIGCONT behind a SIGSTOP: see init's `_rest_or_wake`. The guest has threads and a child."""
+    room = await tier.open()
+    await room.run(
+        "import os, threading, time\nfor _ in range(3):\n    threading.Thread(target=time.sleep, args=(600,), daemon=True).start()\nif os.fork() == 0:\n    while True: time.sleep(0.001)"
+    )
+    for number in range(400):
+        assert await room.value(str(number)) == str(number)
+        await asyncio.sleep(number % 16 * 0.0004)  # across the moment at which the guest is stopped
+
+
 async def test_abuse_of_the_control_channel_ends_the_guest_alone(tier: Tier) -> None:
     room = await tier.open()
     result = await room.run("import os, time\nos.write(3, b'\\xff' * 100)\ntime.sleep(30)")

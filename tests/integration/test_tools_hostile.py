@@ -351,3 +351,39 @@ async def test_an_interpreter_that_ends_in_mid_call_cuts_it_off(house: Daemon, e
         (done,) = records(house.state_dir, "tool_done", session=desk.stream.opened.display_id)
         assert done["state"] == "cut_off"
         assert await works(desk)
+
+
+async def test_a_call_on_top_of_a_wait_of_its_own_thread_is_answered(house: Daemon) -> None:
+    """A signal's handler called while its thread waited for all: the two waited for each other, to the deadline."""
+    async with connected(house.address) as wire:
+        desk = await desk_of(wire)
+        on_top = asyncio.Event()
+
+        async def take(_given: dict[str, Any]) -> int:
+            await on_top.wait()
+            return 1
+
+        def echo(given: dict[str, Any]) -> int:
+            on_top.set()
+            return int(given["x"])
+
+        desk.handlers = {**desk.handlers, "take": take, "echo": echo}
+        result = await desk.run(
+            """
+import signal
+got = []
+signal.signal(signal.SIGALRM, lambda *_: got.append(echo(7)))
+signal.setitimer(signal.ITIMER_REAL, 0.05)
+(take(x=0), got)
+"""
+        )
+        assert result.text == "(1, [7])", result
+        assert await works(desk)
+
+
+async def test_a_name_that_is_no_unicode_is_told_like_a_value(house: Daemon) -> None:
+    async with connected(house.address) as wire:
+        desk = await desk_of(wire)
+        result = await desk.run(r"take(**{'\ud800': 1})")
+        assert (result.error.name, result.outcome) == ("TypeError", pb.OUTCOME_ERROR), result
+        assert "lone surrogate" in result.error.message

@@ -21,7 +21,19 @@ from sandboxd_client.tools.wrappers import ToolWrapper
 Callers: TypeAlias = Literal["code", "direct", "both"]
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
-_RESERVED = frozenset({"tools", "final_answer", "display"})
+# The errors' classes are built-in names inside, as tools are.
+_RESERVED = frozenset(
+    {"tools", "final_answer", "display"}
+    | {
+        "ToolError",
+        "ToolUnknown",
+        "ToolDenied",
+        "ToolArgumentsError",
+        "ToolResultError",
+        "ToolBudgetExceeded",
+        "ToolTimeout",
+    }
+)
 _MAX_DESCRIPTION_BYTES = 8 << 10
 
 

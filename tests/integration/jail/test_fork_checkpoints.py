@@ -240,3 +240,16 @@ async def test_pending_tasks_come_back_with_a_rollback(open_box):
     await run(box, "task.cancel(); await asyncio.sleep(0)")
     await box.rollback("a")
     assert await answer(box, "before = n\nawait asyncio.sleep(0.1)\nprint(int(n > before))") == 1
+
+
+async def test_a_checkpoint_that_was_just_destroyed_costs_no_interpreter(open_box):
+    box = await open_box(forks=2)
+    await run(box, "x = 1")
+    for _ in range(5):
+        await box.checkpoint("a")
+        kill = "import os\nfor pid in range(2, 300):\n    if pid != os.getpid():\n        try: os.kill(pid, 9)\n        except OSError: pass"
+        await run(box, kill)
+        with pytest.raises(SandboxdError) as missing:
+            await box.rollback("a")
+        assert missing.value.code is Code.CHECKPOINT_NOT_FOUND
+        assert await answer(box, "print(x)") == 1

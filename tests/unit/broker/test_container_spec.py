@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -141,3 +142,23 @@ def test_calls_with_arguments_are_allowed_by_them_alone() -> None:
         assert of_it
         assert all(rule.get("args") for rule in of_it), name
     assert json.loads(json.dumps(rules)) == rules
+
+
+def test_labels_say_what_is_true_before_a_session_has_the_container() -> None:
+    labels = body()["Labels"]
+    assert labels.keys() == {spec.OWNER, spec.INSTANCE, spec.SHAPE, spec.POLICY, spec.LEASE}
+    assert labels[spec.LEASE] == "20"
+
+
+def test_the_policy_s_digest_is_of_what_holds_the_guest_and_of_nothing_else() -> None:
+    def digest(maker: spec.Maker, shape: spec.Shape) -> str:
+        return str(maker.labels(shape)[spec.POLICY])
+
+    profile = engine_profile()
+    first = digest(spec.Maker("ab" * 8, "cd" * 4, "/guest", profile), SHAPE)
+    assert len(first) == 64
+    assert digest(spec.Maker("ef" * 8, "01" * 4, "/other", profile), SHAPE) == first
+    for changed in (replace(SHAPE, pids=33), replace(SHAPE, files=1025), replace(SHAPE, runtime="runsc")):
+        assert digest(spec.Maker("ab" * 8, "cd" * 4, "/guest", profile), changed) != first
+    weaker = {**profile, "defaultAction": "SCMP_ACT_ALLOW"}
+    assert digest(spec.Maker("ab" * 8, "cd" * 4, "/guest", weaker), SHAPE) != first

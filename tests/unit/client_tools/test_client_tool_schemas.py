@@ -24,6 +24,8 @@ from sandboxd_client.tools.specs import spec_of
 from sandboxd_client.tools.values import encode
 from sandboxd_proto.v1 import sandbox_pb2 as pb
 
+from sandboxd.guest.tool_errors import CLASSES
+
 
 class Colour(enum.Enum):
     RED = "red"
@@ -421,7 +423,9 @@ def test_what_cannot_be_a_tool_says_which_parameter_and_what_to_do(function, sai
 
 
 @pytest.mark.parametrize(
-    "name", ["match", "class", "tools", "final_answer", "display", "len", "_x", "a b", "ä", "x" * 65]
+    "name",
+    ["match", "class", "tools", "final_answer", "display", "len", "_x", "a b", "ä", "x" * 65]
+    + [error.__name__ for error in CLASSES],
 )
 def test_a_name_that_is_taken_or_none_is_refused(name):
     with pytest.raises(ToolDefinitionError, match="name="):

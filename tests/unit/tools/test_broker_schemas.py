@@ -6,6 +6,7 @@ import json
 import sys
 import threading
 import time
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -150,6 +151,52 @@ def test_a_validation_that_costs_too_much_is_ended() -> None:
     assert plain.problem_of(values.read(json.dumps([{"a": 1}] * 20_000))) == "", (
         "what tools really pass is far below"
     )
+
+
+def test_a_comparison_with_a_deep_constant_costs_what_it_goes_through() -> None:
+    """One such call kept the thread that serves all sessions for fifteen seconds: only the first level was counted."""
+
+    def deep(last: int) -> Any:
+        made: Any = last
+        for _ in range(10):
+            made = {"a": made}
+        return made
+
+    given = values.read(json.dumps([deep(159)] * 4000))
+    assert "too large" in read({"items": {"enum": [deep(last) for last in range(160)]}}).problem_of(given)
+    assert not read({"items": {"enum": [deep(last) for last in (1, 159)]}}).problem_of(given)
+
+
+@pytest.mark.parametrize("key", ["anyOf", "oneOf"])
+def test_a_choice_keeps_no_errors_of_its_branches(key: str) -> None:
+    """They were kept, each with its message: 40,000 of them took more than half a gigabyte."""
+    schema = read({key: [{"items": {"required": ["y" * 8000]}}]})
+    given = values.read(json.dumps([{}] * 40_000))
+    tracemalloc.start()
+    try:
+        assert "valid under" in schema.problem_of(given)
+        assert tracemalloc.get_traced_memory()[1] < 4 << 20
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    "constant", [{"default": "d" * 10_000}, {"const": "c" * 10_000}, {"title": "t" * 10_000}]
+)
+def test_text_is_counted_wherever_a_reference_puts_it(constant: Any) -> None:
+    """Half a megabyte of schemas was written out to 400, on the loop that serves all."""
+    defs = {"text": constant, "many": {"allOf": [{"$ref": "#/$defs/text"}] * 40}}
+    text = json.dumps({"$defs": defs, "properties": {f"p{n}": {"$ref": "#/$defs/many"} for n in range(20)}})
+    if "title" in constant:
+        assert len(json.dumps(read(text).raw)) < schemas.MAX_WRITTEN_CHARACTERS
+    else:
+        with pytest.raises(SchemaError, match="characters with its references"):
+            read(text)
+
+
+def test_a_default_is_a_constant_like_others() -> None:
+    with pytest.raises(SchemaError, match="nodes"):
+        read({"properties": {"x": {"default": [1] * 2000}}})
 
 
 def test_a_long_validation_lets_other_threads_have_their_turn() -> None:

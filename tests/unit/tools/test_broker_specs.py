@@ -43,7 +43,7 @@ def test_what_is_right_is_taken() -> None:
 @pytest.mark.parametrize(
     "name",
     ["", "1a", "a b", "a-b", "_private", "__init__", "a" * 65, "class", "None", "match", "case", "type", "print", "open", "eval", "ValueError",
-     "any", "tools", "display", "final_answer", "help", "exit", "\u00e4", "\uff41", "a\n", "a.b"],
+     "any", "tools", "display", "final_answer", "help", "exit", "ToolError", "ToolTimeout", "\u00e4", "\uff41", "a\n", "a.b"],
 )  # fmt: skip
 def test_names_that_would_surprise_are_refused(name: str) -> None:
     error = refusal(dataclasses.replace(FINE, name=name))
@@ -89,3 +89,23 @@ def test_others_may_pass_only_where_it_says_so() -> None:
     opened = '{"type":"object","properties":{},"additionalProperties":{"type":"integer"}}'
     tools = specs.read([dataclasses.replace(FINE, parameters_json=opened)])
     assert tools["search"].parameters.raw["additionalProperties"] == {"type": "integer"}
+
+
+def test_all_schemas_together_are_bounded_as_they_are_written_out() -> None:
+    """They are read on the loop that serves all: half a megabyte of them took it for 70 ms, as often as a client liked."""
+    many = json.dumps({"type": "object", "properties": {f"p{n}": True for n in range(1000)}})
+    assert (
+        "nodes"
+        in refusal(
+            *(dataclasses.replace(FINE, name=f"t{n}", parameters_json=many) for n in range(30))
+        ).message
+    )
+    long = {"default": "d" * 15_000}
+    named = {f"p{n}": {"$ref": "#/$defs/long"} for n in range(4)}
+    text = json.dumps({"type": "object", "$defs": {"long": long}, "properties": named})
+    assert (
+        "characters"
+        in refusal(
+            *(dataclasses.replace(FINE, name=f"t{n}", parameters_json=text) for n in range(30))
+        ).message
+    )

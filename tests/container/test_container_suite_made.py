@@ -1,0 +1,22 @@
+"""The files that a snippet made, in containers."""
+
+from __future__ import annotations
+
+from borrowed import borrow
+
+globals().update(
+    borrow(
+        "test_files_made",
+        only={
+            "test_what_is_made_is_listed_with_its_facts",
+            "test_a_change_that_leaves_every_count_as_it_was_is_found",
+            "test_a_forged_time_hides_nothing",
+            "test_what_the_client_puts_there_is_not_the_snippet_s",
+            "test_however_the_snippet_ends",
+            "test_after_a_kill",
+            "test_hostile_trees_are_cut_and_said_to_be",
+            "test_files_are_listed_in_a_restricted_session",
+            "test_a_full_disk_is_no_hindrance",
+        },
+    )
+)
