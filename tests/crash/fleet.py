@@ -18,7 +18,7 @@ from typing import Any
 from engine import OwnEngine, start_engine
 from mutants import Edit
 from sandboxd_client import Sandbox
-from traces import Snapshot, differences, find, reap
+from traces import Snapshot, differences, find, reap, settle
 
 from crash.house import EQUAL_LOOKS, VISITORS, House
 from crash.modes import MODES
@@ -231,6 +231,13 @@ class Fleet(House):
             with contextlib.suppress(OSError):
                 counted[place.name] = sum(1 for one in place.iterdir() if len(one.name) >= 64)
         return counted
+
+    def assert_quiet(self) -> None:
+        """Wait until all is as it was: an init whose engine was killed hears nothing, and ends with its lease of 20 s."""
+        quiet = self.quiet
+        assert quiet is not None
+        left = settle(lambda: differences(quiet, self.snapshot()), REST_SECONDS)
+        assert not left, left
 
     def assert_untouched(self) -> None:
         """See that everything of others is there."""
