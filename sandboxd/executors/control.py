@@ -14,7 +14,11 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
+from sandboxd.executors.outline import outline
+
 MAX_FRAME_BYTES = 16 << 20
+# Of a frame, outside its strings: some 5 ms of the parser. A display of many forms is the most that a guest has a use for.
+MAX_OUTLINE_BYTES, MAX_STRINGS = 64 << 10, 16_000
 # Beyond which the guest is not read until it has read. Far above what the calls in the air come to: a guest that is about to
 # send, and reads nothing meanwhile, must be able to, or the two would wait for each other.
 MAX_UNSENT_BYTES = 64 << 20
@@ -158,6 +162,10 @@ class Control:
             return None
         body = bytes(memoryview(self._buffer)[_LENGTH.size : _LENGTH.size + length])
         del self._buffer[: _LENGTH.size + length]
+        if length > MAX_OUTLINE_BYTES:
+            outside = outline(body, strings=MAX_STRINGS)
+            if outside is None or len(outside) > MAX_OUTLINE_BYTES:
+                raise ValueError("a frame of many parts")
         frame = json.loads(body)
         if not isinstance(frame, dict):
             raise TypeError("frame is no object")

@@ -195,7 +195,7 @@ class Run:
             evidence=evidence,
             text=claim.text if claim is not None else None,
             error=error,
-            usage=_usage(usage, self._gate.total_bytes, tools.calls),
+            usage=_usage(usage, self._gate.total_bytes, tools.calls if self._port is not None else None),
             limits_hit=(*limits_hit, "tool_calls") if tools.limit_hit else tuple(limits_hit),
             final_answer=claim.final if claim is not None else None,
             stdout_dropped_bytes=dropped["stdout"],
@@ -217,7 +217,9 @@ def _outcome(claim: Claim, cause: str, code: str) -> tuple[Outcome, Evidence]:
     return Outcome.ERROR, Evidence("guest", claim.error.name if claim.error is not None else "")
 
 
-def _usage(measured: dict[str, object], output_bytes: int, tool_calls: int) -> Usage:
-    sources = {**measured.get("sources", {}), "output_bytes": "daemon", "tool_calls": "daemon"}  # type: ignore[dict-item]
+def _usage(measured: dict[str, object], output_bytes: int, tool_calls: int | None) -> Usage:
+    sources = {**measured.get("sources", {}), "output_bytes": "daemon"}  # type: ignore[dict-item]
+    if tool_calls is not None:
+        sources["tool_calls"] = "daemon"
     figures = {name: value for name, value in measured.items() if name != "sources"}
     return Usage(**figures, output_bytes=output_bytes, tool_calls=tool_calls, sources=sources)  # type: ignore[arg-type]

@@ -11,12 +11,15 @@ import re
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from sandboxd.executors.outline import containers, outline
+
 TAG = "$sandboxd"
 MAX_VALUE_BYTES = 3 << 20
 MAX_NODES = 50_000
 MAX_DEPTH = 64
 MAX_DIGITS = 1000
 MAX_CELLS = 1_000_000
+_MAX_CONTAINERS = 3 * MAX_NODES  # an escaped object in a list of pairs takes three a value
 MIMES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 _BASE64 = re.compile(r"[A-Za-z0-9+/]*={0,2}")
 _FRAME_KEYS = {TAG, "columns", "dtypes", "data", "index"}
@@ -93,7 +96,10 @@ def read(text: str) -> Value:
     """
     check_size(text)
     try:
+        _check_parts(text)
         raw = _decode(text)
+        counted = [0]
+        seen = _seen(raw, counted, 0)  # first: what is too much is not written, which nothing interrupts
         written = _encode(raw)
         size = len(written.encode())
     except RecursionError:
@@ -106,8 +112,17 @@ def read(text: str) -> Value:
         raise ValueFormError("it is no JSON") from None
     if size > MAX_VALUE_BYTES:
         raise ValueFormError(f"it takes more than {MAX_VALUE_BYTES:,} bytes as JSON")
-    counted = [0]
-    return Value(_seen(raw, counted, 0), written, counted[0])
+    return Value(seen, written, counted[0])
+
+
+def _check_parts(text: str) -> None:
+    """Refuse a million lists before they are made: the parser would hold every thread of the process meanwhile."""
+    body = text.encode()
+    if containers(body) <= _MAX_CONTAINERS:
+        return
+    outside = outline(body, strings=MAX_CELLS)
+    if outside is None or containers(outside) > _MAX_CONTAINERS:
+        raise ValueFormError(f"it holds more than {MAX_NODES:,} values")
 
 
 def _seen(raw: Any, counted: list[int], depth: int) -> Any:

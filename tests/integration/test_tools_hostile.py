@@ -53,7 +53,7 @@ SPECS = [spec("echo", NUMBER), spec("take"), spec("fetch", NUMBER, is_async=True
 def house(start_module_daemon: StartDaemon, tmp_path_factory: pytest.TempPathFactory) -> Daemon:
     policies = tmp_path_factory.mktemp("policies")
     write_policy(policies, "desk", POLICY)
-    daemon = start_module_daemon("--policy-dir", str(policies), "--allow-unscreened")
+    daemon = start_module_daemon("--policy-dir", str(policies), "--allow-unscreened", "--max-sessions", "200")
     assert not daemon.error, daemon.error
     return daemon
 
@@ -119,6 +119,7 @@ BAD_FORMS = {
     "no tool": "send({'op': 'call', 'id': ID, 'call': 1, 'arguments': '{}'})",
     "arguments as an object": "send({'op': 'call', 'id': ID, 'call': 1, 'tool': 'echo', 'arguments': {'x': 1}})",
     "a tool as a list": "call(1, ['echo'])",
+    "six figures of parts": """send(b'{"op": "x", "a": [' + b"[]," * 200_000 + b"0]}")""",
     "drop of nothing": "send({'op': 'drop', 'id': ID})",
     "drop of a text": "send({'op': 'drop', 'id': ID, 'call': '1'})",
 }

@@ -37,7 +37,10 @@ def test_a_frame_that_is_too_long_is_refused_by_its_head(channel: int, size: int
         mux.Splitter().feed(mux.frame(channel, b"")[:2] + size.to_bytes(4, "big"))
 
 
-@pytest.mark.parametrize("payload", [b"", b"[]", b"{}", b'{"op":1}', b"{", b"[" * 100_000])
+@pytest.mark.parametrize(
+    "payload",
+    [b"", b"[]", b"{}", b'{"op":1}', b"{", b"[" * 100_000, b'{"op":"a","x":[' + b"[]," * 9000 + b"0]}"],
+)
 def test_an_order_is_an_object_with_a_name(payload: bytes) -> None:
     with pytest.raises(mux.MuxError):
         mux.parse_order(payload)

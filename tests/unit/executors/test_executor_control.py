@@ -176,3 +176,20 @@ async def test_closing_is_idempotent_and_silent(line: Line) -> None:
     line.near.release()
     await turns()
     assert (line.violations, line.frames) == (0, [])
+
+
+async def test_a_frame_of_many_parts_is_not_parsed(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The parser makes six million lists of a large one, and the loop serves nobody for two seconds."""
+    monkeypatch.setattr(control.json, "loads", lambda _: pytest.fail("it was parsed"))
+    body = b'{"op":"x","a":[' + b"[]," * 30_000 + b"0]}"
+    line.raw(struct.pack(">I", len(body)) + body)
+    await asyncio.sleep(0.05)
+    assert (line.frames, line.violations) == ([], 1)
+
+
+async def test_a_frame_of_large_text_is_taken_whatever_it_holds(line: Line) -> None:
+    frames = [{"text": '[{"' * 25_000}, {"text": "\\" * 40_000}, {f"k{n}": "v" * 20 for n in range(2000)}]
+    for frame in frames:
+        line.say(frame)
+        await asyncio.sleep(0.05)
+    assert (line.frames, line.violations) == (frames, 0)

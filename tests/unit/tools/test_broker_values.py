@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -115,3 +116,28 @@ def test_the_bounds_are_as_wide_as_they_say() -> None:
     assert values.read("1" * 1000).seen == int("1" * 1000)
     assert values.read("[" + "1," * 49_998 + "1]").nodes == 50_000
     assert values.read('"' + "a" * ((3 << 20) - 2) + '"').size_bytes == 3 << 20
+
+
+@pytest.mark.parametrize("unit", ["[],", "{},", '"[\\\\",[],'])
+def test_a_million_containers_are_refused_before_they_are_made(unit: str) -> None:
+    """The parser held every thread of the process while it made them."""
+    text = f"[{unit * (values.MAX_VALUE_BYTES // len(unit) - 10)}0]"
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueFormError, match="more than 50,000 values"):
+            values.read(text)
+        assert tracemalloc.get_traced_memory()[1] < 60 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_brackets_in_text_are_no_containers() -> None:
+    text = json.dumps(["[{" * 400_000, '\\"[' * 200_000, "\\" * 9])
+    assert json.loads(values.read(text).text) == json.loads(text)
+
+
+def test_what_is_too_much_is_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Writing a million integers held every thread of the process for half a second."""
+    monkeypatch.setattr(values, "_encode", lambda _: pytest.fail("it was written"))
+    with pytest.raises(ValueFormError, match="more than 50,000 values"):
+        values.read(f"[{'0,' * 100_000}0]")
