@@ -71,6 +71,9 @@ class ContainerLink:
         self._meter = Meter(counters)
         self._limits: Limits | None = None
         self._box: Occupant | None = None
+        self.on_gone: Callable[[], None] = lambda: (
+            None
+        )  # told of an end that nobody asked for, where no box is
         self._execution: Execution | None = None
         self._mortal = mortal
         self._sampled = Reading()
@@ -307,6 +310,7 @@ class ContainerLink:
         died = tell_death(0, status, execution)
         if self._box is None:
             self._fail("The guest ended before it was used.")
+            self.on_gone()
             return
         self._let_control_go()  # what it claimed before it died
         self._box.guest_died(died)
@@ -342,6 +346,8 @@ class ContainerLink:
         said, execution = self._stream.diagnostics, self._execution
         used = reading(execution, self._sampled) if execution is not None else Reading()
         ending = self.end()
+        if self._box is None:
+            self.on_gone()
         self._fail(f"The container ended: {reason}. {said[:500]}".strip())
         if ask_engine:
             ending.add_done_callback(
