@@ -106,7 +106,7 @@ async def test_a_root_file_system_s_tar_becomes_an_image(
         place = tmp_path / "usr/local/bin"
         place.mkdir(parents=True)
         (place / f"python{HERE}").symlink_to(python)
-        subprocess.run(["tar", "-C", tmp_path, "-rf", tar, "usr"], check=True)
+        subprocess.run(["tar", "-C", tmp_path, "-rf", tar, f"usr/local/bin/python{HERE}"], check=True)
     for name, packed in (("from-tar", tar), ("from-packed", _gzip(tar))):
         built = image("build", name, "--from-rootfs", str(packed))
         assert built.returncode == 0, built.stderr
