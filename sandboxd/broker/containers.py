@@ -237,9 +237,11 @@ class Containers:
         for one in listed or ():
             container, labels = str(one.get("Id")), one.get("Labels") or {}
             if labels.get(spec.OWNER) == self._maker.owner and container not in keep | self._gone.keys():
-                with contextlib.suppress(EngineError):
+                try:
                     await self._remove(container)
                     removed += 1
+                except EngineError as error:  # the next reconciliation tries again
+                    _logger.warning("container %s stays for now: %s", container[:12], error)
         return removed
 
     def held(self) -> set[str]:

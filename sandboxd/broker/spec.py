@@ -22,9 +22,11 @@ MIB = 1 << 20
 # (processes, keyrings, inotify, signals) is then its own. The daemon draws from 2^20 ids above this one.
 FIRST_UID = 1 << 30
 UIDS = 1 << 20
-# Beside the guest: init, and what the runtime keeps there. gVisor's kernel runs in the container's groups: threads for each
-# task of the guest's, its file server, its own memory.
+# Beside the guest: init, and what the runtime keeps there. gVisor's kernel runs in the container's groups, with its file
+# server and its own memory. Its ptrace platform keeps a host thread for each pair of an address space and a thread of its
+# own that ran it: nine busy processes took over 96, and the refused thread ended the whole container. Hence five for each.
 PIDS_OF_OURS = {"runc": 4, "runsc": 64}
+TASKS_A_PROCESS = {"runc": 1, "runsc": 5}
 MEMORY_OF_OURS = {"runc": 16 * MIB, "runsc": 96 * MIB}
 SMALL_TMPFS_BYTES = 64 * MIB
 NOFILE = 1024
@@ -171,7 +173,7 @@ class Maker:
             "Memory": memory,
             "MemorySwap": memory,  # the same: no swap
             "NanoCpus": int(shape.cpus * 1e9),
-            "PidsLimit": shape.pids + PIDS_OF_OURS[shape.runtime],
+            "PidsLimit": TASKS_A_PROCESS[shape.runtime] * shape.pids + PIDS_OF_OURS[shape.runtime],
             "Ulimits": _ulimits(),
             "OomKillDisable": False,
             "LogConfig": {

@@ -70,7 +70,7 @@ class ContainerYard:
         """
         async with self._opening:
             if self._link is None:
-                guest_dir = await asyncio.to_thread(stage_guest, self.settings.guest_parent)
+                guest_dir = await asyncio.to_thread(_staged, self.settings.guest_parent)
                 self._filter = base64.b64encode(build_filters()["guest"].program).decode()
                 settings = self.settings
                 greeting = Greeting(
@@ -204,6 +204,17 @@ class ContainerExecutor:
         """Close every box and what waits."""
         await self._pool.close()
         await asyncio.gather(*(box.close() for box in tuple(self._boxes)), return_exceptions=True)
+
+
+def _staged(parent: Path) -> Path:
+    try:
+        return stage_guest(parent)
+    except OSError as error:
+        raise SandboxdError(
+            Code.EXECUTOR_UNAVAILABLE,
+            f"The guest's code cannot be laid out for containers in {parent}: {error.strerror}.",
+            remedy="Make room there, or name another state directory with --state-dir.",
+        ) from error
 
 
 def _require_counters(counters: dict[str, int]) -> None:

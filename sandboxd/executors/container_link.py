@@ -31,7 +31,8 @@ LEASE_SECONDS = 5.0  # between two words; init ends after four times as long wit
 READY_SECONDS = 60.0  # to import what an image preloads, on a busy host
 HOLD_SECONDS = 0.25  # for which a result waits for the output before it, where that is read slowly
 SAMPLE_SECONDS = 0.025  # between two readings of counters that go with the container
-SWEEP_SECONDS = 2.0  # for init to kill the guest; then the engine kills the container
+# For init to kill the guest; then the engine kills the container. A client waits 2 s beyond deadline and grace for a result.
+SWEEP_SECONDS = 1.25
 _GUEST_CHANNELS = (mux.CONTROL, mux.STDOUT, mux.STDERR)
 Stop = Callable[[], Awaitable[tuple[bool, int]]]
 
@@ -70,6 +71,9 @@ class ContainerLink:
         self._meter = Meter(counters)
         self._limits: Limits | None = None
         self._box: Occupant | None = None
+        self.on_gone: Callable[[], None] = lambda: (
+            None
+        )  # told of an end that nobody asked for, where no box is
         self._execution: Execution | None = None
         self._mortal = mortal
         self._sampled = Reading()
@@ -219,7 +223,11 @@ class ContainerLink:
 
     def _kill_guest(self) -> None:
         self._stream.order({"op": "kill"})
-        self._sweep_timer = self._loop.call_later(SWEEP_SECONDS, self._on_end, "init did not kill its guest")
+        self._sweep_timer = self._loop.call_later(SWEEP_SECONDS, self._unswept)
+
+    def _unswept(self) -> None:
+        """Init did not kill its guest. The engine is not asked why first: if it hangs, that is why."""
+        self._on_end("init did not kill its guest", ask_engine=False)
 
     # ---- hearing --------------------------------------------------------------------------------------------
 
@@ -302,6 +310,7 @@ class ContainerLink:
         died = tell_death(0, status, execution)
         if self._box is None:
             self._fail("The guest ended before it was used.")
+            self.on_gone()
             return
         self._let_control_go()  # what it claimed before it died
         self._box.guest_died(died)
@@ -330,24 +339,24 @@ class ContainerLink:
             self._started.exception()
         self.end()
 
-    def _on_end(self, reason: str) -> None:
+    def _on_end(self, reason: str, *, ask_engine: bool = True) -> None:
         """The container is gone, or is to go, without anybody having asked for it."""
         if self._ended:
             return
         said, execution = self._stream.diagnostics, self._execution
         used = reading(execution, self._sampled) if execution is not None else Reading()
         ending = self.end()
+        if self._box is None:
+            self.on_gone()
         self._fail(f"The container ended: {reason}. {said[:500]}".strip())
-        ending.add_done_callback(lambda done: self._tell_lost(done, reason, execution, used))
+        if ask_engine:
+            ending.add_done_callback(
+                lambda done: self._tell_lost(reason, execution, used, oom=_ran_out(done))
+            )
+        else:
+            self._tell_lost(reason, execution, used, oom=False)
 
-    def _tell_lost(
-        self,
-        ending: asyncio.Task[tuple[bool, int]],
-        reason: str,
-        execution: Execution | None,
-        used: Reading,
-    ) -> None:
-        oom = not ending.cancelled() and ending.exception() is None and ending.result()[0]
+    def _tell_lost(self, reason: str, execution: Execution | None, used: Reading, *, oom: bool) -> None:
         if self._box is None:
             return
         if execution is not None and (death := death_with(execution, used, oom=oom)) is not None:
@@ -375,3 +384,7 @@ class ContainerLink:
 
     async def _removed(self) -> tuple[bool, int]:
         return await self._stop()
+
+
+def _ran_out(ending: asyncio.Task[tuple[bool, int]]) -> bool:
+    return not ending.cancelled() and ending.exception() is None and ending.result()[0]

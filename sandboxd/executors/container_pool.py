@@ -15,6 +15,9 @@ from sandboxd.executors.container_link import ContainerLink
 
 MAX_KINDS = 8  # with a shelf of their own; the one that was asked for longest ago gives way
 REMEMBERED = 20
+REPLACE_SECONDS = (
+    0.5  # after which one that died waiting is replaced: what dies at once is not made in a loop
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,14 +100,14 @@ class ContainerPool:
         missing = self._size - len(shelf.ready) - shelf.making
         for _ in range(min(missing, self._most - self._waiting())):
             shelf.making += 1
-            task = asyncio.get_running_loop().create_task(self._stock(shelf, make))
+            task = asyncio.get_running_loop().create_task(self._stock(kind, shelf, make))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
     def _waiting(self) -> int:
         return sum(len(shelf.ready) + shelf.making for shelf in self._shelves.values())
 
-    async def _stock(self, shelf: _Shelf, make: Callable[[], Awaitable[Waiting]]) -> None:
+    async def _stock(self, kind: Kind, shelf: _Shelf, make: Callable[[], Awaitable[Waiting]]) -> None:
         try:
             made = await self._timed(shelf, make)
         except SandboxdError:
@@ -115,6 +118,15 @@ class ContainerPool:
             made.link.end()
         else:
             shelf.ready.append(made)
+            made.link.on_gone = lambda: self._replace(kind, shelf, made, make)
+
+    def _replace(
+        self, kind: Kind, shelf: _Shelf, dead: Waiting, make: Callable[[], Awaitable[Waiting]]
+    ) -> None:
+        """Have another wait instead of one that died waiting: the next open should not find out."""
+        if dead in shelf.ready:
+            shelf.ready.remove(dead)
+            asyncio.get_running_loop().call_later(REPLACE_SECONDS, self._refill, kind, make)
 
     def stats(self) -> tuple[PoolStats, ...]:
         """Count each kind."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import compileall
+import py_compile
 import sys
 import tempfile
 from collections.abc import Callable
@@ -61,6 +63,31 @@ def build_image(
     """
     check_name(name)
     engine = ImageEngine(engine_socket)
+    engine.inspect(_tag(name))  # before minutes of work for an engine that is not there
+    try:
+        image = _build(engine, name, source, requirements, progress)
+        save_image(images_dir, image)
+    except OSError as error:
+        raise SandboxdError(
+            Code.ENVIRONMENT_FAILED,
+            f"Image {name} could not be built: {error.strerror or error} ({error.filename or 'a temporary file'}).",
+            remedy=f"It takes a few times the image's size in {tempfile.gettempdir()}: free some there, or set TMPDIR.",
+            environment=name,
+        ) from error
+    return image
+
+
+def _tag(name: str) -> str:
+    return f"sandboxd/{name}:latest"
+
+
+def _build(
+    engine: ImageEngine,
+    name: str,
+    source: Source,
+    requirements: Path | None,
+    progress: Callable[[str], None],
+) -> Image:
     with tempfile.TemporaryDirectory(prefix="sandboxd-image-") as temporary:
         work = Path(temporary)
         environment = _packages(work, name, requirements, progress)
@@ -75,13 +102,13 @@ def build_image(
             layers.append(_package_layer(environment, work, own_libraries=not (source.base or source.suite)))
         progress("Loading it into the engine")
         archive = work / "image.tar"
-        digest = write_archive(archive, f"sandboxd/{name}:latest", layers)
+        digest = write_archive(archive, _tag(name), layers)
         engine.load(archive)
-    loaded = engine.inspect(f"sandboxd/{name}:latest")
+    loaded = engine.inspect(_tag(name))
     if loaded is None:
         raise broken(name, "the engine loaded it and does not have it")
     # A classic store names an image by its configuration, containerd's by its manifest: what the engine says is what runs.
-    image = Image(
+    return Image(
         name=name,
         image_id=str(loaded["Id"]),
         python=python,
@@ -91,8 +118,6 @@ def build_image(
         preload=environment.preload,
         origin=f"{origin}; configuration {digest}",
     )
-    save_image(images_dir, image)
-    return image
 
 
 def _packages(
@@ -133,6 +158,11 @@ def _base(
 def _package_layer(environment: Environment, work: Path, *, own_libraries: bool) -> Path:
     assert environment.site_packages is not None
     site = Path(environment.site_packages)
+    # Compiled code names its source: where it will lie, not the temporary directory, or no two builds would be the same.
+    mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
+    compileall.compile_dir(
+        site, force=True, quiet=2, invalidation_mode=mode, stripdir=site, prependdir=PACKAGES_PLACE
+    )
     trees = {PACKAGES_PLACE: site}
     if own_libraries:  # wheels bring nearly all; libstdc++ and its like they take from the system
         trees |= linked_libraries(site)
@@ -159,4 +189,7 @@ def remove_image(images_dir: Path, engine_socket: Path, name: str) -> None:
     """
     image = load_image(images_dir, name)
     forget_image(images_dir, name)
-    ImageEngine(engine_socket).remove(image.image_id)
+    engine = ImageEngine(engine_socket)
+    tagged = engine.inspect(_tag(name))
+    # By its name: another image of the same files has the same digest, and stays.
+    engine.remove(_tag(name) if tagged is not None and tagged.get("Id") == image.image_id else image.image_id)

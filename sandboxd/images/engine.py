@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import http.client
 import json
 import shutil
@@ -76,7 +77,11 @@ class ImageEngine:
                 raise _refused(answer.read(_MAX_BYTES).decode("utf-8", "replace"))
             with target.open("wb") as file:
                 shutil.copyfileobj(answer, file, 1 << 20)
-        except (OSError, http.client.HTTPException) as error:
+        except OSError as error:
+            if error.errno == errno.ENOSPC:  # ours, not the engine's
+                raise
+            raise self._gone(error) from error
+        except http.client.HTTPException as error:
             raise self._gone(error) from error
         finally:
             connection.close()
@@ -108,4 +113,8 @@ class ImageEngine:
 
 
 def _refused(said: str) -> SandboxdError:
-    return SandboxdError(Code.ENVIRONMENT_FAILED, f"The container engine refused: {said[:300]}")
+    return SandboxdError(
+        Code.ENVIRONMENT_FAILED,
+        f"The container engine refused: {said[:300]}",
+        remedy="Look at the room on the disk of its data (docker info: Docker Root Dir), and at its log.",
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -15,7 +16,6 @@ from sandboxd.errors import Code, SandboxdError
 from sandboxd.images.archive import copy_tar, write_layer
 from sandboxd.images.engine import ImageEngine
 
-DEBOOTSTRAP_SECONDS = 1800.0
 _PYTHON = re.compile(r"(?:\./)?(usr/(?:local/)?bin/python(3\.\d+))")
 _SUITE = re.compile(r"[a-z][a-z0-9-]{1,40}")
 # The packages' caches and lists, and what differs in every run: logs, ids.
@@ -41,6 +41,8 @@ def from_tar(source: Path, work: Path) -> list[Path]:
         with tarfile.open(layer):
             pass
     except (OSError, EOFError, tarfile.TarError) as error:
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            raise
         raise SandboxdError(
             Code.INVALID_REQUEST,
             f"{source} is no readable tar ({error}).",

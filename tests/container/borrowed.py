@@ -8,10 +8,21 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mutants import Edit
+
+
+@dataclass(frozen=True)
+class Shifted:
+    """The product with its shipped policies' sessions in containers, and what it needs to be told."""
+
+    runtime: str
+    tree: Path
+    flags: tuple[str, ...]
+
 
 _INTEGRATION = str(Path(__file__).parents[1] / "integration")
 

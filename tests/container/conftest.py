@@ -7,12 +7,12 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from borrowed import tier_edits
+from borrowed import Shifted, tier_edits
 from container_rooms import LIMITS, Tier
 from daemons import Daemon, StartDaemon, end_daemon_process, start_daemon_process
 from engine import OwnEngine, start_engine
@@ -83,15 +83,6 @@ async def tier(make_tier: Any, runtime: str) -> Tier:
 
 
 # ---- the daemon, for tests that are borrowed from the process tier ---------------------------------------------
-
-
-@dataclass(frozen=True)
-class Shifted:
-    """The product with its shipped policies' sessions in containers, and what it needs to be told."""
-
-    runtime: str
-    tree: Path
-    flags: tuple[str, ...]
 
 
 @pytest.fixture(scope="session", params=["runc", "runsc"])

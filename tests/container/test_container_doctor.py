@@ -116,3 +116,16 @@ def test_images_are_built_listed_inspected_and_removed(engine: OwnEngine, tmp_pa
     assert again.returncode != 0 or "sha256:" in again.stdout
     missing = command(engine, "image", "build", "fifth", "--base", "no/such:image")
     assert "pulls nothing" in missing.stderr
+
+
+def test_without_an_engine_the_doctor_says_how_untrusted_gets_one(tmp_path: Path) -> None:
+    environment = {**os.environ, "SANDBOXD_ENGINE_SOCKET": str(tmp_path / "none")}
+    asked = subprocess.run(
+        [sys.executable, "-m", "sandboxd", "doctor", "--policy", "untrusted"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert asked.returncode != 0
+    assert "Start a container engine and name it with --engine-socket" in asked.stdout

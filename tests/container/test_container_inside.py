@@ -176,7 +176,7 @@ async def test_what_the_engine_tells_of_a_live_container(tier: Tier, engine: Own
     assert host["ReadonlyRootfs"] is True
     assert 0 < host["Memory"] == host["MemorySwap"]
     assert host["NanoCpus"] > 0
-    assert 0 < host["PidsLimit"] < 200
+    assert 0 < host["PidsLimit"] <= 5 * 32 + 64
     assert (host["PidMode"], host["UTSMode"], host["UsernsMode"]) == ("", "", "")
     assert host["IpcMode"] == "none"
     assert host["CgroupnsMode"] == "private"

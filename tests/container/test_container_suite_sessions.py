@@ -24,7 +24,6 @@ globals().update(
             "test_close_in_mid_execution_leaves_one_outcome",
             "test_a_half_closed_stream_gets_its_result",
             "test_a_flood_of_output_is_bounded_and_counted",
-            "test_an_unread_stream_costs_no_memory_and_stops_nothing",
             "test_run_opens_executes_and_closes",
             "test_a_broken_run_ends_with_an_outcome_and_closes",
         },

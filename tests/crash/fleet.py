@@ -18,7 +18,7 @@ from typing import Any
 from engine import OwnEngine, start_engine
 from mutants import Edit
 from sandboxd_client import Sandbox
-from traces import Snapshot, differences, find, reap
+from traces import Snapshot, differences, find, reap, settle
 
 from crash.house import EQUAL_LOOKS, VISITORS, House
 from crash.modes import MODES
@@ -189,7 +189,8 @@ class Fleet(House):
         files = Counter(
             {name: n for name, n in found.rows["files"].items() if not name.startswith("state/containers")}
         )
-        rows = {**found.rows, "files": files}
+        held = Counter(_IDS.sub("*", name) for name in found.rows["descriptors"].elements())
+        rows = {**found.rows, "files": files, "descriptors": held}
         rows["containers"] = Counter(one["State"] for one in self.ours())
         rows["inside"] = Counter({"processes": self._inside()})
         rows["groups"] = self._groups()
@@ -231,6 +232,13 @@ class Fleet(House):
                 counted[place.name] = sum(1 for one in place.iterdir() if len(one.name) >= 64)
         return counted
 
+    def assert_quiet(self) -> None:
+        """Wait until all is as it was: an init whose engine was killed hears nothing, and ends with its lease of 20 s."""
+        quiet = self.quiet
+        assert quiet is not None
+        left = settle(lambda: differences(quiet, self.snapshot()), REST_SECONDS)
+        assert not left, left
+
     def assert_untouched(self) -> None:
         """See that everything of others is there."""
         assert self._decoys.missing() == []
@@ -238,7 +246,7 @@ class Fleet(House):
     # ---- victims ---------------------------------------------------------------------------------------------------
 
     def victim(self, target: str) -> int:
-        """Return the pid of the part that is to die."""
+        """Return the pid of the part that is to die; 0 for an init that ended with its stream, as it does at a close."""
         if target == "broker":
             (pid,) = find("broker", self.front)
             return pid
@@ -246,16 +254,16 @@ class Fleet(House):
             assert self.engine.process is not None
             return self.engine.process.pid
         if target == "init":
-            one = self.ours("running")[0]
-            return int(ask(self.engine, f"/containers/{one['Id']}/json")["State"]["Pid"])
+            inits = [ask(self.engine, f"/containers/{one['Id']}/json") for one in self.ours()]
+            return max((int(one["State"]["Pid"]) for one in inits if one and "State" in one), default=0)
         return super().victim(target)
 
     def strike(self, target: str) -> None:
         """Kill a part."""
         if target == "engine":
             self.engine.kill()
-        else:
-            self.kill(self.victim(target))
+        elif pid := self.victim(target):
+            self.kill(pid)
 
     def restore(self, target: str) -> None:
         """Start again what does not come back by itself; the daemon is not asked to do anything."""

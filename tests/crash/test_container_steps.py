@@ -132,6 +132,8 @@ def test_a_part_is_killed_while_a_container_waits(port: tuple[OwnEngine, Decoys]
         fleet.start()
         fleet.strike(target)
         fleet.restore(target)
+        if target == "init":
+            fleet.assert_quiet()  # another waits before anybody asks for it
         fleet.assert_serves()
         fleet.assert_quiet()
         fleet.assert_untouched()

@@ -145,7 +145,10 @@ def start_engine(*, runtimes: tuple[str, ...] = ("runc", "runsc")) -> OwnEngine:
 def sweep() -> None:
     """Remove what runs left that were killed: directories whose lock nobody holds."""
     for home in BASE.glob(f"{PREFIX}*"):
-        lock = os.open(home, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            lock = os.open(home, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except FileNotFoundError:
+            continue  # another run sweeps too
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

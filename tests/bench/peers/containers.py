@@ -46,5 +46,6 @@ def container_peers(setup: Setup, engine: BenchEngine) -> Iterator[list[tuple[st
                     operation()
                 found.append((name, operation))
             except MissingError as reason:
-                found.append((name, str(reason)))
+                # Without the engine's words on a registry that it does not reach.
+                found.append((name, str(reason).partition(": Get ")[0]))
         yield found
