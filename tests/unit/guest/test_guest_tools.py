@@ -447,7 +447,8 @@ def test_interrupts_at_any_moment_leave_calls_whole(host: Host) -> None:
     storm = host.guest.storm(4, 0.003)
     cell = host.finish()
     storm.join()
-    assert cell.text == "True", cell.result
+    if cell.text != "True":  # one came while the program handled the last: then its cell ends, and so may any
+        assert cell.result["error"]["name"] == "KeyboardInterrupt", cell.result
     assert host.value("[search('z'), await fetch('y')]") == "[{'q': 'z'}, {'url': 'y'}]"
 
 
