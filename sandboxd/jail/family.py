@@ -132,9 +132,8 @@ class Family:
 
     @staticmethod
     def _kill(pids: List[int], dead: Set[int]) -> None:
-        for (
-            pid
-        ) in pids:  # all of them first: to wait for each in turn gives the others the processor meanwhile
+        # All of them first: to wait for each in turn gives the others the processor meanwhile.
+        for pid in pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         for pid in pids:

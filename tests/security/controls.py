@@ -381,7 +381,7 @@ CONTROLS = (
             """        elif op == "halt":
             self.family.sweep(member)""",
             """        elif op == "halt":
-            self.family._kill(self.family.guests[member].pid, set())
+            self.family._kill([self.family.guests[member].pid], set())
             self.family.reap()""",
         ),
         ("tree/left_after_rollback",),
