@@ -17,6 +17,7 @@ _RACES = (
     "resource/",
     "channel/send_descriptors",
     "tree/bomb",
+    "tree/destroys_checkpoints",
     "tree/nursery",
     "tree/held",
     "tools/flood",
