@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import dataclasses
 import itertools
-import json
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -14,7 +13,7 @@ from typing import Any
 
 from sandboxd.errors import Code, FailureClass, SandboxdError
 from sandboxd.events import Result
-from sandboxd.executors import paths
+from sandboxd.executors import listing, paths
 from sandboxd.executors.base import Box, FileStat, Job, Sink
 from sandboxd.executors.forks import Forks, Home
 from sandboxd.executors.guest import GuestLink
@@ -25,7 +24,6 @@ from sandboxd.launcher.meter import SCRATCH, Meter
 
 REST_SECONDS = 0.002
 """How long after a result the box runs on: the next snippet of a program that loops comes sooner, and finds it awake."""
-MAX_LISTING_BYTES = 32 << 20  # 10,000 names of 255 bytes, each byte escaped as JSON does at its worst
 
 
 class ProcessBox:
@@ -323,17 +321,10 @@ class ProcessBox:
 
     async def list_files(self, path: str) -> tuple[list[FileStat], bool]:
         """See `Box.list_files`."""
-        return self._listing(await self._file("list", path))
+        return listing.read(await self._file("list", path))
 
     async def _changes(self, since_ns: int, again: bool) -> tuple[list[FileStat], bool]:
-        return self._listing(await self._file("changes", ".", since_ns=since_ns, keep=again))
-
-    @staticmethod
-    def _listing(answer: tuple[protocol.FileDone, list[int]]) -> tuple[list[FileStat], bool]:
-        with open(answer[1][0], "rb") as file:  # noqa: PTH123  a memfd: no disk behind it
-            file.seek(0)
-            listing = json.loads(file.read(MAX_LISTING_BYTES))
-        return [paths.file_stat(entry) for entry in listing["files"]], bool(listing["truncated"])
+        return listing.read(await self._file("changes", ".", since_ns=since_ns, keep=again))
 
     async def stat_file(self, path: str) -> FileStat:
         """See `Box.stat_file`."""
